@@ -1,0 +1,28 @@
+"""The base class of every API view above ``portal.access``."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from portal.access.viewer import Viewer
+
+
+class APIBase(APIView):
+    """Signed-in only; ``self.viewer`` scopes every read, ``actions_required`` says what a method needs.
+
+    Attributes:
+        actions_required: HTTP method to action (``view`` where a method is not named).
+        mount: prefix cut from the address in error bodies.
+    """
+
+    actions_required: ClassVar[dict[str, str]] = {}
+    mount: ClassVar[str] = ""
+    request: Request
+
+    @property
+    def viewer(self) -> Viewer:
+        viewer: Viewer = self.request.auth
+        return viewer

@@ -1,0 +1,39 @@
+"""Puts the viewer on the request, asks for sign-in, and guards every read until the answer is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.http import HttpRequest, HttpResponse
+from django.utils.functional import SimpleLazyObject
+
+from portal.access.models import User
+from portal.access.services import viewer_of_user
+from portal.access.viewer import ANONYMOUS, Viewer
+from portal.core.context import address
+from portal.core.querysets import guarded_reads
+
+
+def _viewer(request: HttpRequest) -> Viewer:
+    user = request.user
+    return viewer_of_user(user) if isinstance(user, User) and user.is_active else ANONYMOUS
+
+
+class AccessMiddleware(LoginRequiredMiddleware):
+    """``request.viewer`` for pages (the API sets its own); every view needs sign-in unless marked otherwise."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        super().__init__(get_response)
+        self.strict = settings.CALLBOARD_STRICT_ACCESS
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.viewer = SimpleLazyObject(lambda: _viewer(request))  # type: ignore[attr-defined]  # our addition
+        token = address.set(request.META.get("REMOTE_ADDR", ""))
+        try:
+            with guarded_reads(self.strict):
+                answer: HttpResponse = self.get_response(request)
+                return answer
+        finally:
+            address.reset(token)

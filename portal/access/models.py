@@ -1,0 +1,112 @@
+"""People, the identities that permission knows, and their tokens."""
+
+from __future__ import annotations
+
+import uuid
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.db.models import F, Q
+
+from portal.access.querysets import RestrictedQuerySet
+
+
+class PersonManager(UserManager.from_queryset(RestrictedQuerySet)):  # type: ignore[misc]  # dynamic base of Django's own
+    """People. Sign-in has to look somebody up before anybody is known, so these reads are not guarded."""
+
+    def get_queryset(self) -> RestrictedQuerySet[User]:
+        return super().get_queryset().unrestricted("sign-in looks people up")  # type: ignore[no-any-return]  # dynamic base
+
+
+class User(AbstractUser):
+    """A person who signs in.
+
+    ``external_id`` never changes: other systems and exports refer to it, never to the key or the name.
+    """
+
+    external_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+
+    objects: ClassVar[PersonManager] = PersonManager()
+
+    class Meta:
+        verbose_name = "person"
+        verbose_name_plural = "people"
+        ordering = ("username",)
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.username
+
+
+class Principal(models.Model):
+    """An identity that permissions are about: a person, a group or a service.
+
+    Catalog rows never grant anything; a principal may carry the same reference as a catalog entity, that is all.
+    """
+
+    class Kind(models.TextChoices):
+        USER = "user", "Person"
+        GROUP = "group", "Group"
+        SERVICE = "service", "Service"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    ref = models.CharField(max_length=200, unique=True, help_text="Canonical reference, such as group:default/bookings.")
+    title = models.CharField(max_length=200, blank=True)
+    email = models.EmailField(blank=True, db_index=True)
+    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="principal")
+    source = models.CharField(max_length=200, help_text="Who says so: admin, an identity provider, a catalog source.")
+    active = models.BooleanField(default=True)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("ref",)
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(user__isnull=True) | ~Q(kind="group"), name="access_principal_group_is_no_person"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.ref
+
+
+class Membership(models.Model):
+    """``member`` belongs to ``group``, because ``source`` says so."""
+
+    member = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="memberships")
+    group = models.ForeignKey(Principal, on_delete=models.CASCADE, related_name="members")
+    source = models.CharField(max_length=200)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("member", "group", "source"), name="access_membership_once_per_source"),
+            models.CheckConstraint(condition=~Q(member=F("group")), name="access_membership_not_of_itself"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.member} in {self.group}"
+
+
+class Token(models.Model):
+    """A bearer token. Only its hash is kept; the text is shown once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=100, help_text="What it is for.")
+    prefix = models.CharField(max_length=12, help_text="The first characters, to tell tokens apart.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    scopes = models.JSONField(default=list, blank=True, help_text="Actions it is limited to; empty means no limit.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

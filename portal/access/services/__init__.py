@@ -1,0 +1,17 @@
+"""Every write of this app."""
+
+from portal.access.services.principals import PersonData, link_person, sync_principals
+from portal.access.services.tokens import create_token, note_token_use, revoke_token, viewer_of_token
+from portal.access.services.users import create_user, viewer_of_user
+
+__all__ = [
+    "PersonData",
+    "create_token",
+    "create_user",
+    "link_person",
+    "note_token_use",
+    "revoke_token",
+    "sync_principals",
+    "viewer_of_token",
+    "viewer_of_user",
+]

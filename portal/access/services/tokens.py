@@ -1,0 +1,95 @@
+"""Bearer tokens: made once, kept as a hash, looked up on every API call."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from portal.access.models import Token, User
+from portal.access.services.users import viewer_of_user
+from portal.access.viewer import Viewer
+from portal.audit.services import record
+from portal.core.crypto import hash_token
+from portal.core.errors import NotFoundError
+
+PREFIX = "cb_"
+USE_NOTED_EVERY = timedelta(minutes=1)
+
+
+@transaction.atomic
+def create_token(
+    *, actor: Viewer, user: User, name: str, scopes: Sequence[str] = (), expires_at: datetime | None = None
+) -> tuple[Token, str]:
+    """Make a token for ``user``.
+
+    Returns:
+        The row, and the text of the token, which is nowhere else.
+    """
+    text = PREFIX + secrets.token_urlsafe(32)
+    token = Token.objects.create(
+        user=user,
+        name=name,
+        prefix=text[: len(PREFIX) + 6],
+        digest=hash_token(text),
+        scopes=list(scopes),
+        expires_at=expires_at,
+    )
+    record(
+        actor=actor.actor,
+        verb="access.token.created",
+        target=token,
+        after={"user": user.username, "scopes": list(scopes), "expires_at": expires_at and expires_at.isoformat()},
+    )
+    return token, text
+
+
+@transaction.atomic
+def revoke_token(*, actor: Viewer, token: Token) -> None:
+    """End a token now.
+
+    Raises:
+        NotFoundError: it was revoked before.
+    """
+    changed = Token.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    if not changed:
+        raise NotFoundError(f"The token {token} is revoked already.", code="access.token.revoked")
+    record(actor=actor.actor, verb="access.token.revoked", target=token)
+
+
+def viewer_of_token(text: str) -> Viewer | None:
+    """The viewer a token stands for, or None where it is unknown, expired, revoked or its person disabled.
+
+    One statement; the note of its last use is written at most once a minute.
+    """
+    now = timezone.now()
+    token = (
+        Token.objects.unrestricted("a token is looked up before anybody is known")
+        .select_related("user")
+        .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
+        .filter(digest=hash_token(text), revoked_at__isnull=True, user__is_active=True)
+        .first()
+    )
+    if token is None:
+        return None
+    note_token_use(token=token, at=now)
+    viewer = viewer_of_user(token.user)
+    return Viewer(
+        actor=f"{viewer.actor} (token {token.prefix})",
+        name=viewer.name,
+        user_id=viewer.user_id,
+        is_staff=viewer.is_staff,
+        is_superuser=viewer.is_superuser,
+        token_id=token.pk,
+        scopes=frozenset(token.scopes) if token.scopes else None,
+    )
+
+
+def note_token_use(*, token: Token, at: datetime) -> None:
+    """Remember that a token was used; not a change anyone audits, so no record."""
+    if token.last_used_at is None or at - token.last_used_at > USE_NOTED_EVERY:
+        Token.objects.filter(pk=token.pk).update(last_used_at=at)

@@ -1,0 +1,37 @@
+"""The test run: SQLite in memory or DATABASE_URL, fast hashing, strict about everything."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from pathlib import Path
+
+from portal.settings.base import *  # noqa: F403  (settings stand on base by design)
+from portal.settings.base import BASE_DIR, STORAGES, env
+
+DATA_DIR = Path(tempfile.mkdtemp(prefix="callboard-test-"))
+SECRET_KEY = "test-" + "k" * 48
+CALLBOARD_KEYS = ["test-1:" + base64.b64encode(b"t" * 32).decode()]
+CALLBOARD_LOCAL = True
+ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+for _name in ("default", "blobs"):
+    STORAGES[_name] = {**STORAGES[_name], "OPTIONS": {"location": str(DATA_DIR / _name)}}
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+CALLBOARD_FILE_ROOTS = [DATA_DIR, BASE_DIR / "deploy" / "demo"]
+CALLBOARD_METRICS_TOKEN = "metrics-token"
+if not env.str("DATABASE_URL", ""):
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(DATA_DIR / "callboard.sqlite3"),
+            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA foreign_keys=ON"},
+        }
+    }
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "data_folder_in": str(DATA_DIR / "queue"),
+    "data_folder_out": str(DATA_DIR / "queue"),
+    "control_folder": str(DATA_DIR / "control"),
+    "polling_interval": 0.05,
+}
