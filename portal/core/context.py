@@ -1,8 +1,8 @@
-"""What belongs to the request or job that is being served, readable from anywhere below it."""
+"""What travels with one piece of work, from the request that started it into jobs and outgoing calls."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
-request_id: ContextVar[str] = ContextVar("callboard_request_id", default="")
-address: ContextVar[str] = ContextVar("callboard_address", default="")
+#: The id of the request (or of the job it started) that is being served; empty outside of both.
+request_id: ContextVar[str] = ContextVar("request_id", default="")
