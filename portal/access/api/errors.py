@@ -37,12 +37,8 @@ def error_body(error: errors.CallboardError, *, method: str, url: str) -> dict[s
     if error.remedy:
         inner["remedy"] = error.remedy
     inner.update(error.details)
-    return {
-        "error": inner,
-        "request": {"method": method, "url": url},
-        "response": {"statusCode": error.status},
-        "requestId": request_id.get(),
-    }
+    inner["requestId"] = request_id.get()
+    return {"error": inner, "request": {"method": method, "url": url}, "response": {"statusCode": error.status}}
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:

@@ -1,0 +1,220 @@
+"""Every move of a job, each by compare-and-set with a row count."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from portal.access.viewer import Viewer
+from portal.audit.services import record
+from portal.core.context import request_id
+from portal.core.errors import ConflictError
+from portal.jobs import doorbell
+from portal.jobs.models import Job, Schedule
+from portal.jobs.registry import job_kind
+
+LEASE = timedelta(seconds=90)
+RING_AGAIN = timedelta(seconds=5)
+KEPT = timedelta(days=30)
+
+
+def enqueue(
+    *,
+    actor: Viewer,
+    kind: str,
+    payload: Mapping[str, Any] | None = None,
+    subject: str = "",
+    key: str = "",
+    run_after: datetime | None = None,
+) -> Job:
+    """Write a job in the caller's transaction and ring once that is committed.
+
+    With ``key``, a job that waits already is returned instead: what it will read is what is true when it runs.
+    """
+    job = Job(
+        kind=kind, subject=subject[:200], payload=dict(payload or {}), key=key, actor=actor.actor, request_id=request_id.get()
+    )
+    if run_after:
+        job.run_after = run_after
+    try:
+        with transaction.atomic():
+            job.save(force_insert=True)
+    except IntegrityError:
+        waiting = Job.objects.unrestricted("the waiting job of a key").filter(key=key, state=Job.State.QUEUED).first()
+        if waiting is None:  # it was claimed this very moment: a fresh row is right
+            return enqueue(actor=actor, kind=kind, payload=payload, subject=subject, key=key, run_after=run_after)
+        return waiting
+    if job.run_after <= timezone.now():
+        transaction.on_commit(lambda: _ring(job))
+    return job
+
+
+def _ring(job: Job) -> None:
+    if doorbell.ring(job.pk):
+        Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(rung_at=timezone.now())
+
+
+def claim(*, job_id: object, worker: str) -> Job | None:
+    """Take a queued job. None where somebody else has it or it is over."""
+    now = timezone.now()
+    taken = Job.objects.filter(pk=job_id, state=Job.State.QUEUED, run_after__lte=now).update(
+        state=Job.State.RUNNING,
+        fence=F("fence") + 1,
+        attempts=F("attempts") + 1,
+        lease_until=now + LEASE,
+        started_at=now,
+        worker=worker,
+    )
+    if not taken:
+        return None
+    return Job.objects.unrestricted("the worker's own job").get(pk=job_id)
+
+
+def beat(*, job: Job) -> bool:
+    """Extend the lease. False where the job is no longer this worker's."""
+    return bool(_own(job).update(lease_until=timezone.now() + LEASE))
+
+
+def is_cancelled(*, job: Job) -> bool:
+    return Job.objects.unrestricted("the worker's own job").filter(pk=job.pk, cancel_requested=True).exists()
+
+
+def report(*, job: Job, done: int, total: int, text: str) -> bool:
+    """Write progress, which extends the lease as well."""
+    return bool(
+        _own(job).update(
+            progress_done=done, progress_total=total, progress_text=text[:200], lease_until=timezone.now() + LEASE
+        )
+    )
+
+
+def finish(*, job: Job, state: str, result: Mapping[str, Any] | None = None, error: Mapping[str, Any] | None = None) -> bool:
+    """End a job this worker still holds."""
+    return bool(
+        _own(job).update(
+            state=state,
+            finished_at=timezone.now(),
+            lease_until=None,
+            result=None if result is None else dict(result),
+            error=None if error is None else dict(error),
+        )
+    )
+
+
+def put_back(*, job: Job, error: Mapping[str, Any]) -> bool:
+    """Queue a job again after a passing error, later each time."""
+    wait = timedelta(seconds=job_kind(job.kind).retry_seconds * 2 ** min(job.attempts - 1, 8))
+    return bool(
+        _own(job).update(
+            state=Job.State.QUEUED, lease_until=None, run_after=timezone.now() + wait, rung_at=None, error=dict(error), key=""
+        )
+    )
+
+
+def _own(job: Job) -> Any:
+    return Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, fence=job.fence)
+
+
+@transaction.atomic
+def cancel(*, actor: Viewer, job: Job) -> None:
+    """Stop a job: at once where it waits, at its next checkpoint where it runs.
+
+    Raises:
+        ConflictError: it is over.
+    """
+    now = timezone.now()
+    waiting = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED)
+    if not waiting.update(state=Job.State.CANCELLED, finished_at=now):
+        running = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING)
+        if not running.update(cancel_requested=True):
+            raise ConflictError("This job is over already.", code="jobs.over")
+    record(actor=actor.actor, verb="jobs.job.cancelled", target=job)
+
+
+def sweep() -> dict[str, int]:
+    """Repair what died: ring for lost doorbells, queue jobs whose worker is gone, forget old ones.
+
+    Returns:
+        Counts: rung, requeued, given_up.
+    """
+    now = timezone.now()
+    reason = "the sweeper looks after all jobs"
+    counts = {"rung": 0, "requeued": 0, "given_up": 0}
+    for job in Job.objects.unrestricted(reason).filter(state=Job.State.RUNNING, lease_until__lt=now)[:200]:
+        same = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, fence=job.fence, lease_until=job.lease_until)
+        try:
+            tries = job_kind(job.kind).tries
+        except KeyError:
+            tries = 0
+        if job.attempts >= tries:
+            counts["given_up"] += same.update(
+                state=Job.State.FAILED,
+                finished_at=now,
+                lease_until=None,
+                error={
+                    "code": "jobs.worker_lost",
+                    "message": f"Its worker was gone {job.attempts} times before it could finish.",
+                    "remedy": "Look at the worker's log around these times, then start the job again.",
+                },
+            )
+        else:
+            # The key is given up: a newer job of the same key may be waiting.
+            counts["requeued"] += same.update(state=Job.State.QUEUED, lease_until=None, rung_at=None, run_after=now, key="")
+    unheard = Q(rung_at__isnull=True, created_at__lt=now - timedelta(seconds=1)) | Q(rung_at__lt=now - RING_AGAIN)
+    for job in Job.objects.unrestricted(reason).filter(unheard, state=Job.State.QUEUED, run_after__lte=now)[:200]:
+        mine = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, rung_at=job.rung_at).update(rung_at=now)
+        if mine and doorbell.ring(job.pk):
+            counts["rung"] += 1
+    return counts
+
+
+def forget_old_jobs() -> int:
+    """Delete finished jobs after the time they are kept. Returns how many."""
+    return Job.objects.filter(finished_at__lt=timezone.now() - KEPT).delete()[0]
+
+
+def set_schedule(
+    *,
+    actor: Viewer,
+    name: str,
+    kind: str,
+    payload: Mapping[str, Any],
+    every: int,
+    jitter: int = 0,
+    subject: str = "",
+    enabled: bool = True,
+) -> Schedule:
+    """Create or change the schedule ``name``; its next run is spread over the first interval."""
+    values = {"kind": kind, "payload": dict(payload), "every": every, "jitter": jitter, "subject": subject, "enabled": enabled}
+    if not Schedule.objects.filter(name=name).update(**values):
+        first = timezone.now() + timedelta(seconds=random.uniform(0.2, 1.0) * every)  # noqa: S311  (spreads load, no secret)
+        with transaction.atomic():
+            Schedule.objects.create(name=name, next_run_at=first, **values)
+    return Schedule.objects.unrestricted("just written").get(name=name)
+
+
+def remove_schedule(*, name: str) -> None:
+    Schedule.objects.filter(name=name).delete()
+
+
+def tick() -> int:
+    """Queue what is due. Safe in several processes: the next time is set by compare-and-set. Returns how many."""
+    now = timezone.now()
+    queued = 0
+    for row in Schedule.objects.unrestricted("the scheduler runs all").filter(enabled=True, next_run_at__lte=now)[:200]:
+        wait = row.every + (random.uniform(0, row.jitter) if row.jitter else 0)  # noqa: S311  (spreads load, no secret)
+        with transaction.atomic():
+            mine = Schedule.objects.filter(pk=row.pk, next_run_at=row.next_run_at).update(
+                next_run_at=now + timedelta(seconds=wait), last_run_at=now
+            )
+            if mine:
+                actor = Viewer.system("scheduler")
+                enqueue(actor=actor, kind=row.kind, payload=row.payload, subject=row.subject, key=f"schedule:{row.name}")
+                queued += 1
+    return queued
