@@ -2,7 +2,7 @@
 
 Everything that is not ours and may misbehave (git, archives, graphviz, cookiecutter) runs through
 :func:`run_limited`: in its own process group, with a minimal environment, resource limits and a wall clock.
-However the call ends (result, time-out, cancel, an exception in the caller) the whole group is gone afterwards.
+However the call ends (result, time-out, cancel, an exception in the caller), no process of it is left.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from portal.core.errors import CallboardError, ServiceUnavailableError, TimedOutError, TooLargeError
 
@@ -240,20 +240,17 @@ class _Conversation:
 
     def run(self) -> None:
         process = self.process
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
         with selectors.DefaultSelector() as selector:
             for pipe, event in (
-                (process.stdin, selectors.EVENT_WRITE),
-                (process.stdout, selectors.EVENT_READ),
-                (process.stderr, selectors.EVENT_READ),
+                (cast("IO[bytes]", process.stdin), selectors.EVENT_WRITE),
+                (cast("IO[bytes]", process.stdout), selectors.EVENT_READ),
+                (cast("IO[bytes]", process.stderr), selectors.EVENT_READ),
             ):
                 os.set_blocking(pipe.fileno(), False)
                 selector.register(pipe, event)
             while selector.get_map():
                 for key, _ in selector.select(self._patience()):
-                    pipe = key.fileobj  # type: ignore[assignment]  # only our three pipes are registered
+                    pipe = cast("IO[bytes]", key.fileobj)
                     if not (self._send(pipe) if pipe is process.stdin else self._receive(pipe)):
                         selector.unregister(pipe)
                         pipe.close()
