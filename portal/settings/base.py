@@ -85,7 +85,6 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 
 # --- database: a file below the data folder, or whatever DATABASE_URL names
 SQLITE_OPTIONS = {

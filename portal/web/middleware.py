@@ -7,6 +7,10 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
+
+from portal.core.errors import CallboardError
+from portal.web.views.errors import for_error
 
 HEADER = "Content-Security-Policy"
 
@@ -74,3 +78,12 @@ def add_policy(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     """Sets the header where the view has not."""
     response.headers.setdefault(HEADER, policy_for(request.path))
     return response
+
+
+class ErrorPageMiddleware(MiddlewareMixin):
+    """Answers an error of ours that a page raised with its page. The API has its own handler and never gets here."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if isinstance(exception, CallboardError) and exception.status < 500:
+            return for_error(request, exception)
+        return None

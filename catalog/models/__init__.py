@@ -1,0 +1,25 @@
+"""What the catalog keeps."""
+
+from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
+from catalog.models.entity import Entity, EntityDocument, Relation
+from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.source import Problem, Source, SourceFile, Sync
+from catalog.models.version import DataVersion
+
+__all__ = [
+    "AnnotationDefinition",
+    "AttributeKey",
+    "AttributeValue",
+    "DataVersion",
+    "Entity",
+    "EntityAttribute",
+    "EntityDocument",
+    "Kind",
+    "KindVersion",
+    "Problem",
+    "Relation",
+    "Source",
+    "SourceFile",
+    "Sync",
+    "TagDefinition",
+]

@@ -1,0 +1,170 @@
+"""Where entities come from, each reading of it, and what was wrong there."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from portal.access.querysets import RestrictedQuerySet
+from portal.core.fields import CodePointField
+
+
+class Source(models.Model):
+    """A registered place that is read regularly. For stock clients it is a location with the same id."""
+
+    class Type(models.TextChoices):
+        URL = "url", "Address of a file (also on a Git host)"
+        GIT = "git", "Git repository"
+        FILE = "file", "File or folder on this machine"
+
+    class RegisteredBy(models.TextChoices):
+        API = "api", "REST"
+        ADMIN = "admin", "Admin"
+        COMMAND = "command", "Command line"
+        SETTINGS = "settings", "Settings"
+
+    class Presence(models.TextChoices):
+        REQUIRED = "required", "Has to be there"
+        OPTIONAL = "optional", "May be absent"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120, unique=True)
+    type = models.CharField(max_length=10, choices=Type, default=Type.URL)
+    target = models.CharField(max_length=2000, help_text="Address, repository, folder, file or pattern.")
+    branch = models.CharField(max_length=200, blank=True, help_text="Git: branch or tag; empty means the default branch.")
+    pattern = models.CharField(
+        max_length=300, blank=True, help_text="Which files, such as **/catalog-info.yaml. Empty means the usual names."
+    )
+    entity_ref = CodePointField(max_length=200, help_text="Reference of the Location entity that stands for it.")
+    registered_by = models.CharField(max_length=10, choices=RegisteredBy, default=RegisteredBy.ADMIN)
+    registered_actor = models.CharField(max_length=200, blank=True, editable=False)
+    presence = models.CharField(max_length=10, choices=Presence, default=Presence.REQUIRED)
+    allowed_kinds = models.JSONField(default=list, blank=True, help_text="Kinds it may bring; empty means the default ones.")
+    may_define_people = models.BooleanField(
+        default=False,
+        verbose_name="may define people and groups",
+        help_text="Its users and groups also count for permissions. Only for sources that you trust with that.",
+    )
+    priority = models.IntegerField(default=100, help_text="When two sources declare one entity, the smaller number wins.")
+    enabled = models.BooleanField(default=True)
+    interval = models.PositiveIntegerField(default=300, help_text="Seconds between two readings; 0 for only on demand.")
+    version = models.CharField(max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read.")
+    state = models.CharField(max_length=20, default="new", editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_error = models.TextField(blank=True, editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=("type", "target", "branch", "pattern"), name="catalog_source_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def location_ref(self) -> str:
+        """``type:target`` as the catalog writes it into annotations."""
+        return f"{'file' if self.type == self.Type.FILE else 'url'}:{self.target}"
+
+
+class SourceFile(models.Model):
+    """A file as it was last read, so that an unchanged one needs no transfer."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="files")
+    url = models.CharField(max_length=2000)
+    version = models.CharField(max_length=200, blank=True, help_text="ETag or commit.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the content, its name in the blob store.")
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("source", "url"), name="catalog_source_file_once")]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class Sync(models.Model):
+    """One reading of a source, and what it came to."""
+
+    class State(models.TextChoices):
+        RUNNING = "running", "Running"
+        UNCHANGED = "unchanged", "Unchanged"
+        DONE = "done", "Done"
+        PARTIAL = "partial", "Done, with problems"
+        FAILED = "failed", "Failed"
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="syncs")
+    job_id = models.UUIDField(null=True, blank=True, db_index=True)
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    actor = models.CharField(max_length=200)
+    version = models.CharField(max_length=200, blank=True)
+    started_at = models.DateTimeField(db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    files = models.PositiveIntegerField(default=0)
+    documents = models.PositiveIntegerField(default=0)
+    entities = models.PositiveIntegerField(default=0)
+    added = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0)
+    removed = models.PositiveIntegerField(default=0)
+    problems = models.PositiveIntegerField(default=0)
+    error = models.TextField(blank=True)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-started_at",)
+        indexes = [models.Index(fields=("source", "-started_at"), name="catalog_sync_source")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state="running", finished_at__isnull=True) | ~Q(state="running") & Q(finished_at__isnull=False),
+                name="catalog_sync_finished_when_over",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class Problem(models.Model):
+    """Something in a source that a person should mend: place, rule and remedy."""
+
+    class Severity(models.TextChoices):
+        ERROR = "error", "Error"
+        WARNING = "warning", "Warning"
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="problem_set")
+    fingerprint = models.CharField(max_length=40, help_text="Same source, place and rule: the same problem.")
+    severity = models.CharField(max_length=10, choices=Severity, default=Severity.ERROR)
+    rule = models.CharField(max_length=100, db_index=True, help_text="Stable name of the rule.")
+    message = models.TextField()
+    remedy = models.TextField(blank=True)
+    entity_ref = CodePointField(max_length=260, blank=True, db_index=True)
+    owner_ref = CodePointField(max_length=260, blank=True, db_index=True, help_text="Who should mend it, where known.")
+    url = models.CharField(max_length=2000, blank=True)
+    document = models.PositiveIntegerField(null=True, blank=True)
+    line = models.PositiveIntegerField(null=True, blank=True)
+    column = models.PositiveIntegerField(null=True, blank=True)
+    path = models.CharField(max_length=500, blank=True, help_text="Field, as a JSON pointer.")
+    value = models.TextField(blank=True)
+    source_line = models.TextField(blank=True)
+    corrected_line = models.TextField(blank=True)
+    error_name = models.CharField(max_length=60, blank=True)
+    first_seen_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("source", "url", "document", "line", "id")
+        constraints = [models.UniqueConstraint(fields=("source", "fingerprint"), name="catalog_problem_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule} at {self.url}:{self.line or 1}"

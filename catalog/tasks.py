@@ -1,0 +1,3 @@
+"""The jobs of the catalog: three lines each around a service."""
+
+from __future__ import annotations

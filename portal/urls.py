@@ -1,0 +1,21 @@
+"""Every address."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("", include("portal.web.urls")),
+    path("", include("portal.observability.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("catalog/", include("catalog.urls")),
+    path("api/catalog/", include("catalog.api.urls")),
+    path("api/", include("portal.web.api_urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "portal.web.views.errors.bad_request"
+handler403 = "portal.web.views.errors.forbidden"
+handler404 = "portal.web.views.errors.not_found"
+handler500 = "portal.web.views.errors.server_error"

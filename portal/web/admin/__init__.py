@@ -1,0 +1,1 @@
+"""The admin site, and the admin of packages below ``portal.access``."""

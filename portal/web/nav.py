@@ -1,0 +1,102 @@
+"""The side navigation: home, what plugins registered, and the way to the other rooms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+
+from portal.access.selectors import groups_of
+from portal.access.viewer import Viewer
+from portal.plugins.points import NavItem
+from portal.plugins.producing import produce
+from portal.plugins.registry import registry
+
+#: The bottom bar of a phone has five places: four entries and "More".
+PHONE_PLACES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One entry as the templates need it. ``extra`` entries leave the bottom bar of a phone for its More menu."""
+
+    title: str
+    url: str
+    icon: str
+    current: bool = False
+    keys: str = ""
+    count: int | None = None
+    extra: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """One of the viewer's groups, linked to what it owns."""
+
+    title: str
+    url: str
+    current: bool = False
+
+
+def _count(item: NavItem, viewer: Viewer) -> int | None:
+    if item.count is None:
+        return None
+    count = item.count
+    made = produce(item, lambda: {"count": count(viewer)}, subject=viewer.actor)
+    return made.value["count"] if made.value else None
+
+
+def _address(item: NavItem) -> str:
+    try:
+        return reverse(item.url_name)
+    except NoReverseMatch:
+        return ""  # a plugin named a page that is not there: its entry is left out, the rest of the page lives
+
+
+def _is_current(item: NavItem, url: str, request: HttpRequest) -> bool:
+    """The entry whose own address, or one of whose prefixes, the page lies below."""
+    return request.path == url or any(request.path.startswith(prefix) for prefix in item.prefixes)
+
+
+def main_links(request: HttpRequest, viewer: Viewer) -> list[Link]:
+    """Home and every registered entry that is on and that the viewer may use, in order."""
+    links = [Link("Home", reverse("web:home"), "home", request.path == reverse("web:home"), "g h")]
+    for item in registry.active(NavItem):
+        url = _address(item)
+        if not url or (item.permission and not viewer.allows(item.permission)):
+            continue
+        links.append(
+            Link(
+                title=item.title,
+                url=url,
+                icon=item.icon,
+                current=_is_current(item, url, request),
+                keys=f"g {item.shortcut}" if item.shortcut else "",
+                count=_count(item, viewer),
+                extra=not item.primary or len([x for x in links if not x.extra]) >= PHONE_PLACES,
+            )
+        )
+    return links
+
+
+def foot_links(viewer: Viewer) -> list[Link]:
+    """The other ways in: admin for those who curate, the API for everyone."""
+    links = []
+    if viewer.is_staff:
+        links.append(Link("Admin", reverse("admin:index"), "shield"))
+    try:
+        links.append(Link("API", reverse("api-docs"), "terminal"))
+    except NoReverseMatch:
+        pass  # an installation may leave the browsable documentation out
+    return links
+
+
+def team_links(request: HttpRequest, viewer: Viewer) -> list[Team]:
+    """The groups the viewer belongs to. One statement."""
+    index = reverse("catalog:index")
+    chosen = request.GET.getlist("owner") if request.path == index else []
+    return [
+        Team(title=title or ref.rpartition("/")[2], url=f"{index}?owner={ref}", current=chosen == [ref])
+        for ref, title in groups_of(viewer)
+    ]
