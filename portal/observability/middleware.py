@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
-import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.http import HttpRequest
@@ -19,9 +18,8 @@ from structlog.contextvars import clear_contextvars
 
 from portal.core.context import request_id
 from portal.observability import tracing
+from portal.observability.logs import MASK, masked, request_line
 from portal.observability.metrics import HTTP_SECONDS
-
-log = structlog.get_logger(__name__)
 
 HEADER = "X-Request-Id"
 # What proxies and clients send: UUIDs, hex, ULIDs. Anything else (spaces, quotes, line ends, megabytes) is replaced.
@@ -29,6 +27,8 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{7,63}")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 #: Routes that are asked every few seconds: counted, but in the log only when they fail.
 _QUIET = frozenset({"health/live", "health/ready", "metrics", "static"})
+#: Parts of paths that open something by themselves, such as the key of a password reset.
+_SECRET_PARTS = frozenset({"key", "token", "secret", "signature"})
 
 
 @cache
@@ -82,24 +82,29 @@ class RequestMiddleware:
     ) -> HttpResponseBase:
         seconds = time.perf_counter() - started
         response.headers[HEADER] = request_id.get()
+        path = request.path
         match = request.resolver_match
         if match is not None:
             route = match.route
+            for name in _SECRET_PARTS.intersection(match.kwargs):
+                path = path.replace(str(match.kwargs[name]), MASK)
         else:
             route = "static" if request.path_info.startswith(self.static) else "unmatched"
+            path = masked(path)
         method = request.method if request.method in _METHODS else "OTHER"
         status = response.status_code
         _observer(route, method, f"{status // 100}xx")(seconds)
         if route not in _QUIET or status >= 500:
-            log.info(
-                "request",
-                method=method,
-                path=request.path,
-                route=route,
-                status=status,
-                ms=round(seconds * 1000, 2),
-                **_person(request),
-            )
+            line = {
+                "method": method,
+                "path": path,
+                "route": route,
+                "status": status,
+                "ms": round(seconds * 1000, 2),
+            }
+            if person := _person(request):
+                line["user"] = person
+            request_line(line)
         if span is not None:
             span.update_name(f"{method} {route}")
             span.set_attributes(
@@ -109,12 +114,12 @@ class RequestMiddleware:
         return response
 
 
-def _person(request: HttpRequest) -> dict[str, str]:
-    """Who asked, if somebody has looked that up already: a log line must not cause a query."""
+def _person(request: HttpRequest) -> str:
+    """Key of the one who asked, if somebody has looked that up already: a log line must not cause a query."""
     user = request.__dict__.get("_cached_user") or request.__dict__.get("user")
     if user is None or isinstance(user, SimpleLazyObject) or not user.is_authenticated:
-        return {}
-    return {"user": str(user.pk)}
+        return ""
+    return str(user.pk)
 
 
 def _trace_headers(request: HttpRequest) -> dict[str, str]:
