@@ -60,9 +60,9 @@ def js_number(number: int | float) -> int | float | None:
             return None
     if not math.isfinite(number):
         return None
-    if not number.is_integer() or abs(number) >= 2**63:
-        # Above 2**64 JSON libraries have no integers; below, the digits are JavaScript's (shortest, then zeros).
-        return number if abs(number) >= 2**64 or not number.is_integer() else int(Decimal(repr(number)))
+    if not number.is_integer() or not -(2**63) <= number < 2**64:  # JSON libraries have no wider integers
+        return number
+    # Beyond 2**53 JavaScript writes the shortest digits and then zeros.
     return int(number) if abs(number) <= _SAFE_INTEGER else int(Decimal(repr(number)))
 
 

@@ -1,0 +1,1 @@
+"""From the bytes of a descriptor file to entities and relations, exactly as stock Backstage does it; no database."""

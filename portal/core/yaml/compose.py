@@ -1,0 +1,197 @@
+"""Text to nodes with marks: libyaml first, ruamel.yaml where libyaml refuses."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import ruamel.yaml
+import yaml
+from ruamel.yaml.error import YAMLError as RuamelError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from portal.core.yaml.errors import Place, YamlError, correct_line, remedy_for
+
+# Characters that are ordinary in YAML 1.2 and that libyaml takes for line breaks or refuses.
+_AWKWARD = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+# More flow brackets, or a longer run of what block nesting is made of, than an ordinary file has: count before
+# composing, because libyaml's composer recurses on the C stack.
+_MANY_BRACKETS = 60
+_DEEP_INDENT = re.compile(r"(?:\A|\n)[ \t?:\-]{60}")
+_TAB_AFTER_INDICATOR = re.compile(r"[ ]*(?:[-?][ ]+)*[-?]\t+[^\t\n]*")
+_MOST_TABS = 50
+_RUAMEL_LIMIT = 200_000  # characters; the second reader is pure Python, a hundred times slower
+
+
+class Composer(yaml.CSafeLoader):
+    """libyaml's composer without tag resolution: a node without an explicit tag has the tag None."""
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> None:
+        return None
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        return None
+
+    def ascend_resolver(self) -> None:
+        return None
+
+
+def protect(text: str) -> tuple[str, dict[int, int]]:
+    """Puts private characters in the place of those that libyaml would misread.
+
+    Returns:
+        the text, of the same length, and the table that turns strings back (empty: nothing was replaced).
+    """
+    found = sorted(set(_AWKWARD.findall(text)))
+    if not found:
+        return text, {}
+    free = (code for code in range(0xE000, 0xF900) if chr(code) not in text)
+    away = {ord(char): next(free) for char in found}
+    return text.translate(away), {private: char for char, private in away.items()}
+
+
+def compose(text: str, *, max_depth: int, max_nodes: int) -> Node | None:
+    """The node tree of one document.
+
+    Raises:
+        YamlError: both readers refuse the text, or it is deeper or larger than allowed. Lines count from the
+            beginning of this text.
+    """
+    if (
+        text.count("[") + text.count("{") > _MANY_BRACKETS
+        or len(text) > max_nodes
+        or _DEEP_INDENT.search(text) is not None
+    ):
+        _measure(text, max_depth, max_nodes)
+    for _ in range(_MOST_TABS):
+        try:
+            return Composer(text).get_single_node()
+        except yaml.MarkedYAMLError as error:
+            refusal = _from_libyaml(error, text)
+            tab = error.problem_mark.index if error.problem_mark is not None else len(text)
+        # YAML 1.2 allows a tab between "-" and the item; libyaml does not. Here it is between tokens, not in a text.
+        if text[tab : tab + 1] != "\t" or not _TAB_AFTER_INDICATOR.fullmatch(source_line(text, text.count("\n", 0, tab))):
+            break
+        text = f"{text[:tab]} {text[tab + 1 :]}"
+    if refusal.code != "yaml.syntax" or len(text) > _RUAMEL_LIMIT:
+        raise refusal
+    try:
+        return _compose_again(text)
+    except (RuamelError, RecursionError, ValueError):
+        raise refusal from None
+
+
+def _measure(text: str, max_depth: int, max_nodes: int) -> None:
+    """Counts levels and nodes without building anything; stops at the first limit."""
+    depth = nodes = 0
+    parser = Composer(text)
+    try:
+        while parser.check_event():
+            event = parser.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                nodes += 1
+                if depth > max_depth:
+                    raise too_deep(max_depth, _place(event.start_mark, text))
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, yaml.NodeEvent):
+                nodes += 1
+            if nodes > max_nodes:
+                raise too_many_nodes(max_nodes, _place(event.start_mark, text))
+    except yaml.MarkedYAMLError:
+        return  # composing will say it, and cannot get deeper than this
+
+
+def too_deep(limit: int, place: Place | None) -> YamlError:
+    return YamlError(
+        f"nested deeper than {limit} levels",
+        code="yaml.too-deep",
+        remedy="Flatten the structure, or keep it in a file of its own and point to it.",
+        place=place,
+    )
+
+
+def too_many_nodes(limit: int, place: Place | None) -> YamlError:
+    return YamlError(
+        f"more than {limit} values in one document",
+        code="yaml.too-many-nodes",
+        remedy="Split the document.",
+        place=place,
+    )
+
+
+def source_line(text: str, line: int) -> str:
+    """A line of the text by its number from 0, without its line break; empty beyond the end."""
+    position = 0
+    for _ in range(line):
+        position = text.find("\n", position) + 1
+        if position == 0:
+            return ""
+    end = text.find("\n", position)
+    return text[position : len(text) if end < 0 else end].rstrip("\r")
+
+
+def _place(mark: Any, text: str) -> Place | None:
+    if mark is None:
+        return None
+    return Place(mark.line + 1, mark.column + 1, source_line(text, mark.line))
+
+
+def _from_libyaml(error: yaml.MarkedYAMLError, text: str) -> YamlError:
+    problem = error.problem or "cannot be read"
+    message = f"{error.context}: {problem}" if error.context else problem
+    place = _place(error.problem_mark or error.context_mark, text)
+    if "undefined alias" in message:
+        return YamlError(
+            message, code="yaml.undefined-alias", remedy="Set the anchor (&name) before its alias (*name).", place=place
+        )
+    return YamlError(
+        message,
+        remedy=remedy_for(message),
+        place=place,
+        corrected_line=correct_line(message, place.source_line) if place else "",
+    )
+
+
+def _compose_again(text: str) -> Node | None:
+    """The same tree from ruamel.yaml's events (a YAML 1.2 parser)."""
+    reader = ruamel.yaml.YAML(typ="safe", pure=True)
+    anchors: dict[str, Node] = {}
+    root: Node | None = None
+    open_nodes: list[Node] = []
+    for event in reader.parse(io.StringIO(text)):
+        node: Node
+        name = type(event).__name__
+        if name == "AliasEvent":
+            if event.anchor not in anchors:
+                raise ValueError("undefined alias")
+            node = anchors[event.anchor]
+        elif name == "ScalarEvent":
+            node = ScalarNode(_tag(event), event.value, event.start_mark, event.end_mark, style=event.style)
+        elif name == "SequenceStartEvent":
+            node = SequenceNode(_tag(event), [], event.start_mark, event.end_mark, flow_style=event.flow_style)
+        elif name == "MappingStartEvent":
+            node = MappingNode(_tag(event), [], event.start_mark, event.end_mark, flow_style=event.flow_style)
+        else:
+            if name in ("SequenceEndEvent", "MappingEndEvent"):
+                closed = open_nodes.pop()
+                closed.end_mark = event.end_mark
+                if isinstance(closed, MappingNode):
+                    closed.value = list(zip(closed.value[::2], closed.value[1::2], strict=True))
+            continue
+        if name != "AliasEvent" and event.anchor:
+            anchors[event.anchor] = node
+        if open_nodes:
+            open_nodes[-1].value.append(node)
+        else:
+            root = node
+        if name in ("SequenceStartEvent", "MappingStartEvent"):
+            open_nodes.append(node)
+    return root
+
+
+def _tag(event: Any) -> str | None:
+    tag = event.tag
+    return None if tag is None else str(tag)
