@@ -2,25 +2,24 @@
 
 A row says everything about one kind (see the files in ``catalog/kinds/shipped``)::
 
-    {"kind": "Component", "plural": "Components", "icon": "service", "description": "...",
-     "allowed_by_default": true,
-     "versions": [{"api_versions": ["backstage.io/v1alpha1"], "schema": {...},
-                   "variants": [{"spec_type": "mcp-server", "description": "...", "schema": {...}}]}],
-     "relations": [{"field": "spec.owner", "forward": "ownedBy", "reverse": "ownerOf", "default_kind": "Group",
+    {"kind": "Component", "plural": "Components", "icon": "service", "description": "...", "default_allowed": true,
+     "versions": [{"api_versions": ["backstage.io/v1alpha1"], "spec_type": "", "schema": {...}}],
+     "relations": [{"path": "spec.owner", "relation": "ownedBy", "reverse": "ownerOf", "default_kind": "Group",
                     "default_namespace": "inherit", "spec_types": ["skill"]}],
-     "sorted_lists": ["dependsOn"]}
+     "sorted_lists": ["spec.dependsOn"]}
 
 ``schema`` validates the whole entity; the envelope and ``metadata`` are checked before it for every kind, so it only
-needs to speak of ``spec``. A variant's schema takes the place of the version's where ``spec.type`` is its
-``spec_type``. ``default_kind`` null makes the kind mandatory in the reference; ``default_namespace`` is ``inherit``
-(that of the declaring entity) or ``default``; without ``spec_types`` the field counts for every ``spec.type``.
+needs to speak of ``spec``. A version may name one ``api_version`` instead of the list. A version with a ``spec_type``
+takes the place of the one without where ``spec.type`` has that value. ``default_kind`` null or empty makes the kind
+mandatory in the reference; ``default_namespace`` is ``inherit`` (that of the declaring entity, the default) or
+``default``; without ``spec_types`` the field counts for every ``spec.type``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +30,7 @@ import jsonschema_rs
 from portal.core.errors import InputError
 
 _HERE = Path(__file__).parent
+_ANYTHING: dict[str, Any] = {"type": "object"}  # for a kind of which only some spec types have a schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class RelationField:
 
     Args:
         path: keys from the root, e.g. ``("spec", "owner")``; the value is a reference or a list of them.
-        forward: relation from the declaring entity to the target, ``reverse`` the other way.
+        relation: from the declaring entity to the target, ``reverse`` the other way.
         default_kind: None when a reference has to name its kind.
         inherit_namespace: a missing namespace is that of the declaring entity, else ``default``.
         spec_types: only for these values of ``spec.type``; empty for all.
     """
 
     path: tuple[str, ...]
-    forward: str
+    relation: str
     reverse: str
     default_kind: str | None
     inherit_namespace: bool = True
@@ -63,7 +63,7 @@ class KindVersion:
     validator: Any = field(repr=False, compare=False)
     variants: Mapping[str, tuple[Mapping[str, Any], Any]]
     relations: tuple[RelationField, ...]
-    sorted_lists: tuple[str, ...]
+    sorted_lists: tuple[tuple[str, ...], ...]
 
     def schema_for(self, spec_type: Any) -> tuple[Mapping[str, Any], Any]:
         """The JSON Schema and its compiled validator for a value of ``spec.type``."""
@@ -80,7 +80,7 @@ class Kind:
     plural: str
     icon: str
     description: str
-    allowed_by_default: bool
+    default_allowed: bool
     api_versions: tuple[str, ...]
 
 
@@ -89,8 +89,9 @@ class AnnotationDefinition:
     """A known annotation.
 
     Args:
-        value_type: ``text``, ``url``, ``location``, ``entity-ref`` or ``boolean``.
+        value_type: ``text``, ``url``, ``ref`` (an entity) or ``boolean``.
         reader: who reads it.
+        example: a value.
         alias_of: the key that is used today.
         set_by_system: what an author writes is overwritten.
     """
@@ -99,6 +100,7 @@ class AnnotationDefinition:
     description: str = ""
     value_type: str = "text"
     reader: str = ""
+    example: str = ""
     alias_of: str = ""
     deprecated: bool = False
     set_by_system: bool = False
@@ -166,28 +168,27 @@ class KindRegistry:
             try:
                 for version in _versions_of(row):
                     if (version.kind, version.api_version) in versions:
-                        raise InputError(
-                            f"{version.kind} {version.api_version} is defined twice",
-                            code="catalog.kind.duplicate",
-                            remedy="Keep one definition.",
-                        )
+                        raise _twice(version.kind, version.api_version)
                     versions[version.kind, version.api_version] = version
                 kinds[row["kind"]] = Kind(
                     row["kind"],
                     row.get("plural") or f"{row['kind']}s",
                     row.get("icon") or "unknown",
                     row.get("description") or "",
-                    bool(row.get("allowed_by_default", True)),
-                    tuple(v for entry in row["versions"] for v in entry["api_versions"]),
+                    bool(row.get("default_allowed", True)),
+                    tuple(dict.fromkeys(name for entry in row["versions"] for name in _api_versions(entry))),
                 )
             except (KeyError, TypeError) as error:
                 raise InputError(
                     f"the definition of kind {row.get('kind', '?')} lacks or misuses {error}",
                     code="catalog.kind.definition",
-                    remedy="Give it kind, versions (with api_versions and schema), relations and sorted_lists.",
+                    remedy="Give it kind, versions (each with api_versions and schema), relations and sorted_lists.",
                 ) from error
         definitions = shipped_annotations() if annotations is None else annotations
-        known = {row["key"]: AnnotationDefinition(**row) for row in definitions}
+        names = [f.name for f in fields(AnnotationDefinition)]
+        known = {
+            row["key"]: AnnotationDefinition(**{name: row[name] for name in names if name in row}) for row in definitions
+        }
         return cls(kinds, versions, known, None if tags is None else frozenset(tags))
 
     @classmethod
@@ -212,11 +213,15 @@ def _shipped_registry() -> KindRegistry:
     return KindRegistry.from_rows(shipped_rows())
 
 
+def _api_versions(entry: Mapping[str, Any]) -> list[str]:
+    return list(entry["api_versions"]) if "api_versions" in entry else [entry["api_version"]]
+
+
 def _versions_of(row: Mapping[str, Any]) -> Iterable[KindVersion]:
     relations = tuple(
         RelationField(
-            tuple(item["field"].split(".")),
-            item["forward"],
+            tuple(item["path"].split(".")),
+            item["relation"],
             item["reverse"],
             item.get("default_kind") or None,
             item.get("default_namespace", "inherit") == "inherit",
@@ -224,16 +229,25 @@ def _versions_of(row: Mapping[str, Any]) -> Iterable[KindVersion]:
         )
         for item in row.get("relations") or ()
     )
+    sorted_lists = tuple(tuple(path.split(".")) for path in row.get("sorted_lists") or ())
+    by_version: dict[str, dict[str, tuple[Mapping[str, Any], Any]]] = {}
     for entry in row["versions"]:
-        variants = {
-            variant["spec_type"]: (variant["schema"], compile_schema(variant["schema"]))
-            for variant in entry.get("variants") or ()
-        }
-        for api_version in entry["api_versions"]:
-            yield KindVersion(
-                row["kind"], api_version, entry["schema"], compile_schema(entry["schema"]), MappingProxyType(variants),
-                relations, tuple(row.get("sorted_lists") or ()),
-            )  # fmt: skip
+        for api_version in _api_versions(entry):
+            schemas = by_version.setdefault(api_version, {})
+            if (entry.get("spec_type") or "") in schemas:
+                raise _twice(row["kind"], api_version)
+            schemas[entry.get("spec_type") or ""] = entry["schema"], compile_schema(entry["schema"])
+    for api_version, schemas in by_version.items():
+        schema, validator = schemas.pop("", (_ANYTHING, compile_schema(_ANYTHING)))
+        yield KindVersion(
+            row["kind"], api_version, schema, validator, MappingProxyType(schemas), relations, sorted_lists
+        )
+
+
+def _twice(kind: str, api_version: str) -> InputError:
+    return InputError(
+        f"{kind} {api_version} is defined twice", code="catalog.kind.duplicate", remedy="Keep one definition."
+    )
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Any:
