@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
 from portal.settings.base import *  # noqa: F403  (settings stand on base by design)
-from portal.settings.base import BASE_DIR, STORAGES, env
+from portal.settings.base import BASE_DIR, CACHES, REDIS_URL, STORAGES, env
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="callboard-test-"))
+atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
 SECRET_KEY = "test-" + "k" * 48
 CALLBOARD_KEYS = ["test-1:" + base64.b64encode(b"t" * 32).decode()]
 CALLBOARD_LOCAL = True
@@ -29,9 +33,15 @@ if not env.str("DATABASE_URL", ""):
             "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA foreign_keys=ON"},
         }
     }
-CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "data_folder_in": str(DATA_DIR / "queue"),
-    "data_folder_out": str(DATA_DIR / "queue"),
-    "control_folder": str(DATA_DIR / "control"),
-    "polling_interval": 0.05,
-}
+if REDIS_URL:
+    # Each process of a parallel run has a Redis database of its own, as it has a test database of its own.
+    _number = re.sub(r"\D", "", env.str("PYTEST_XDIST_WORKER", "")) or "0"
+    REDIS_URL = CELERY_BROKER_URL = re.sub(r"/\d+$", f"/{_number}", REDIS_URL)
+    CACHES = {"default": {**CACHES["default"], "LOCATION": REDIS_URL}}
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(DATA_DIR / "queue"),
+        "data_folder_out": str(DATA_DIR / "queue"),
+        "control_folder": str(DATA_DIR / "control"),
+        "polling_interval": 0.05,
+    }
