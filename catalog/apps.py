@@ -1,4 +1,15 @@
+from __future__ import annotations
+
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
+
+
+def _install_shipped_kinds(**_: Any) -> None:
+    from catalog.services.kinds import install_shipped_kinds
+
+    install_shipped_kinds()
 
 
 class CatalogConfig(AppConfig):
@@ -8,3 +19,5 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
+
+        post_migrate.connect(_install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds")

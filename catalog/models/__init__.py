@@ -3,13 +3,14 @@
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
-from catalog.models.source import Problem, Source, SourceFile, Sync
+from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
 
 __all__ = [
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
+    "Contender",
     "DataVersion",
     "Entity",
     "EntityAttribute",

@@ -45,16 +45,20 @@ class KindVersion(models.Model):
 
     kind = models.ForeignKey(Kind, on_delete=models.CASCADE, related_name="versions")
     api_version = models.CharField(max_length=320, help_text="Such as backstage.io/v1alpha1.")
+    spec_type = models.CharField(
+        max_length=100, blank=True, help_text="Only for entities of this spec.type; empty means all types without their own."
+    )
     schema = models.JSONField(help_text="JSON Schema of the whole entity.")
+    enabled = models.BooleanField(default=True, help_text="Off: as if this row were not there.")
 
     objects = RestrictedQuerySet.as_manager()
 
     class Meta:
-        ordering = ("kind", "api_version")
-        constraints = [models.UniqueConstraint(fields=("kind", "api_version"), name="catalog_kind_version_once")]
+        ordering = ("kind", "api_version", "spec_type")
+        constraints = [models.UniqueConstraint(fields=("kind", "api_version", "spec_type"), name="catalog_kind_version_once")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.api_version}"
+        return " ".join(filter(None, (str(self.kind), self.api_version, self.spec_type)))
 
 
 class AnnotationDefinition(models.Model):

@@ -168,3 +168,27 @@ class Problem(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule} at {self.url}:{self.line or 1}"
+
+
+class Contender(models.Model):
+    """A further place that declares an entity which another place already declares.
+
+    The same file read a second time (``same_file``) is no conflict: whichever reading remains keeps the entity. A
+    different file is one, and the entity stays with whoever has the better priority, then with whoever was first.
+    """
+
+    entity_ref = CodePointField(max_length=200, db_index=True)
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="contenders")
+    parent_ref = CodePointField(max_length=200, blank=True, help_text="The Location that led there.")
+    url = models.CharField(max_length=2000)
+    document = models.PositiveIntegerField(default=0)
+    line = models.PositiveIntegerField(default=1)
+    same_file = models.BooleanField(default=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("entity_ref", "id")
+
+    def __str__(self) -> str:
+        return f"{self.entity_ref} at {self.url}"

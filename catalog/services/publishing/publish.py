@@ -1,0 +1,293 @@
+"""Writing a plan: in one transaction on PostgreSQL, in short ones on SQLite."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from catalog.ingest.collected import Collected, Declared
+from catalog.models import Entity, EntityAttribute, EntityDocument, Relation, Source
+from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
+from catalog.services.publishing.documents import finished, rewritten, status_item
+from catalog.services.publishing.rows import (
+    CONTENT_COLUMNS,
+    ENTITY_COLUMNS,
+    PLACE_COLUMNS,
+    AttributeWriter,
+    content_values,
+    entity_row,
+    place_values,
+)
+from catalog.services.versions import ENTITIES, claim_version, current_version
+from portal.core.bulk import insert_rows, next_ids
+from portal.core.errors import ServiceUnavailableError
+
+Writing = Callable[[], AbstractContextManager[None]]
+Progress = Callable[[int, int, str], None]
+SQLITE_SECONDS = 1.0
+SQLITE_ROWS = 250
+TRIES = 50
+
+
+@dataclass(slots=True)
+class Counts:
+    """What publishing changed, and whose files should be read again because of it."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    missing: int = 0
+    failed: int = 0
+    changed_refs: list[str] = field(default_factory=list)
+    removed_refs: list[str] = field(default_factory=list)
+
+    @property
+    def anything(self) -> bool:
+        return bool(self.added or self.changed or self.removed or self.missing or self.failed)
+
+
+def publish(*, source: Source, found: Collected, sync_id: int, writing: Writing, progress: Progress) -> tuple[Counts, Plan]:
+    """Make the catalog say what ``found`` says for ``source``.
+
+    Args:
+        writing: gives the transaction to write in (fenced by the job).
+
+    Returns:
+        The counts, and the last comparison (its conflicts and rivals become records).
+    """
+    return apply_plans(
+        plan_of=lambda: compare(source, found),
+        declared=found.declared,
+        source=source,
+        sync_id=sync_id,
+        writing=writing,
+        progress=progress,
+    )
+
+
+def apply_plans(
+    *,
+    plan_of: Callable[[], Plan],
+    declared: Mapping[str, Declared],
+    source: Source,
+    sync_id: int,
+    writing: Writing,
+    progress: Progress,
+) -> tuple[Counts, Plan]:
+    """Write what ``plan_of`` says until there is nothing left to write.
+
+    Other sources may publish meanwhile: the number of the last publication is claimed inside each transaction, and
+    where somebody was faster everything not yet written is compared again.
+
+    Raises:
+        ServiceUnavailableError: others were faster every time.
+    """
+    counts = Counts()
+    for attempt in range(TRIES):
+        seen = current_version(ENTITIES)
+        plan = plan_of()
+        if not plan.has_work():
+            return counts, plan
+        relations = _RelationMap(d for d in declared.values() if d.ref not in plan.lost)
+        undisturbed = True
+        while plan.has_work() and undisturbed:
+            part = _next_part(plan)
+            with writing():
+                undisturbed = claim_version(ENTITIES, seen)
+                if undisturbed:
+                    _Writer(source, sync_id, relations, plan.hashes, plan.rows).write(part, counts)
+            seen += 1
+            progress(counts.added + counts.changed, len(declared), "Writing")
+        if undisturbed:
+            return counts, plan
+        time.sleep(min(0.05 * attempt, 0.5))
+    raise ServiceUnavailableError(
+        "Other sources published all the time; this one could not.", code="catalog.publish.busy", remedy="It is tried again."
+    )
+
+
+def _next_part(plan: Plan) -> Plan:
+    """Take from ``plan`` what one transaction may write: everything on PostgreSQL, a bounded part on SQLite."""
+    part = Plan(hashes=plan.hashes, rows=plan.rows)
+    room = SQLITE_ROWS if connection.vendor == "sqlite" else 10**9
+    for name in ("removed", "inserts", "updates", "moved", "failed", "missing"):
+        rows: list[Any] = getattr(plan, name)
+        setattr(part, name, rows[:room])
+        setattr(plan, name, rows[room:])
+        room -= min(room, len(rows))
+    return part
+
+
+class _RelationMap:
+    """All relations that a reading declares, by the entity that shows them."""
+
+    def __init__(self, declared: Iterable[Declared]) -> None:
+        self.refs: set[str] = set()
+        self.by_source: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        for item in declared:
+            self.refs.add(item.ref)
+            for source, kind, target in item.relations:
+                self.by_source[source].add((kind, target))
+
+
+class _Writer:
+    """One transaction's worth of writing."""
+
+    def __init__(
+        self, source: Source, sync_id: int, relations: _RelationMap, hashes: dict[str, str], rows: dict[str, Row]
+    ) -> None:
+        self.source = source
+        self.sync_id = sync_id
+        self.relations = relations
+        self.hashes = hashes
+        self.ids = {ref: row.id for ref, row in rows.items()}
+        self.now: datetime = timezone.now()
+
+    def write(self, part: Plan, counts: Counts) -> None:
+        removed = {row.id: row.ref for row in part.removed}
+        written = {row.id: declared for row, declared in part.updates}
+        new_ids = next_ids(Entity, len(part.inserts))
+        self.ids.update((d.ref, i) for d, i in zip(part.inserts, new_ids, strict=True))
+
+        old = self._stored_relations([*removed, *written])
+        wanted: set[tuple[int, str, str, str]] = set()
+        for entity_id, declared in [*zip(new_ids, part.inserts, strict=True), *written.items()]:
+            wanted.update((entity_id, *relation) for relation in declared.relations)
+        gone, added = old.keys() - wanted, wanted - old.keys()
+        shown = {source for _, source, _, _ in gone} | {source for _, source, _, _ in added}
+        own = {d.ref for d in part.inserts} | {d.ref for d in written.values()}
+        leaving = set(removed.values())
+        others = self._relations_of_others(shown | own, leaving)
+
+        Relation.objects.filter(pk__in=[old[key] for key in gone]).delete()
+        if removed:
+            Entity.objects.filter(parent_id__in=list(removed)).update(parent=None)
+            EntityAttribute.objects.filter(entity_id__in=list(removed)).delete()
+            Entity.objects.filter(pk__in=list(removed)).delete()
+        self._insert(part.inserts, new_ids, others)
+        self._update(part.updates, others)
+        insert_rows(Relation, ("origin_id", "source_ref", "type", "target_ref"), sorted(added))
+        self._move(part.moved)
+        self._mark_missing(part.missing)
+        self._rewrite(shown - own - leaving, others, dict((row.ref, problem) for row, problem in part.failed))
+
+        counts.added += len(part.inserts)
+        counts.changed += len(part.updates)
+        counts.removed += len(part.removed)
+        counts.missing += len(part.missing)
+        counts.failed += len(part.failed)
+        counts.changed_refs += own
+        counts.removed_refs += leaving
+
+    @staticmethod
+    def _stored_relations(origins: list[int]) -> dict[tuple[int, str, str, str], int]:
+        found = {}
+        for part in chunks(origins):
+            rows = Relation.objects.unrestricted(REASON).filter(origin_id__in=part)
+            for pk, *key in rows.values_list("id", "origin_id", "source_ref", "type", "target_ref"):
+                found[tuple(key)] = pk
+        return found  # type: ignore[return-value]  # values_list has no shape for a starred target
+
+    def _relations_of_others(self, refs: set[str], leaving: set[str]) -> dict[str, set[tuple[str, str, str]]]:
+        """Stored relations (type, target, origin) that these references show, but for what this reading declares."""
+        found: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+        for part in chunks(sorted(refs)):
+            rows = Relation.objects.unrestricted(REASON).filter(source_ref__in=part)
+            for ref, kind, target, origin in rows.values_list("source_ref", "type", "target_ref", "origin__ref"):
+                if origin not in self.relations.refs and origin not in leaving:
+                    found[ref].add((kind, target, origin))
+        return found
+
+    def _shown(self, ref: str, others: dict[str, set[tuple[str, str, str]]]) -> list[tuple[str, str]]:
+        """What stands in the document of ``ref``: distinct, by type then target."""
+        return sorted(self.relations.by_source.get(ref, set()) | {(kind, target) for kind, target, _ in others.get(ref, ())})
+
+    def _place(self, declared: Declared) -> tuple[Any, ...]:
+        parent = self.ids.get(declared.parent_ref)
+        return place_values(declared, source_id=self.source.pk, parent_id=parent, sync_id=self.sync_id)
+
+    def _insert(self, inserts: list[Declared], ids: list[int], others: dict[str, set[tuple[str, str, str]]]) -> None:
+        if not inserts:
+            return
+        rows, documents, attributes = [], [], AttributeWriter()
+        for entity_id, declared in zip(ids, inserts, strict=True):
+            uid = uuid.uuid4()
+            text, etag = finished(declared.entity, str(uid), self._shown(declared.ref, others))
+            digest = self.hashes[declared.ref]
+            rows.append(
+                entity_row(declared, id=entity_id, uid=uid, etag=etag, digest=digest, place=self._place(declared), now=self.now)
+            )
+            documents.append((entity_id, text))
+            attributes.add(entity_id, declared.entity)
+        insert_rows(Entity, ENTITY_COLUMNS, rows)
+        insert_rows(EntityDocument, ("entity_id", "text"), documents)
+        attributes.write()
+
+    def _update(self, updates: list[tuple[Row, Declared]], others: dict[str, set[tuple[str, str, str]]]) -> None:
+        if not updates:
+            return
+        ids = [row.id for row, _ in updates]
+        entities = Entity.objects.unrestricted(REASON).in_bulk(ids)
+        documents, attributes = [], AttributeWriter()
+        for row, declared in updates:
+            entity = entities[row.id]
+            text, etag = finished(declared.entity, str(entity.uid), self._shown(declared.ref, others))
+            for column, value in zip(CONTENT_COLUMNS, content_values(declared), strict=True):
+                setattr(entity, column, value)
+            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
+                setattr(entity, column, value)
+            entity.state, entity.state_reason, entity.state_since, entity.has_errors = Entity.State.ACTIVE, "", None, False
+            entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
+            documents.append(EntityDocument(entity_id=row.id, text=text))
+            attributes.add(row.id, declared.entity)
+        columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:]]
+        state = ["state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at"]
+        Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
+        EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
+        for part in chunks(ids):
+            EntityAttribute.objects.filter(entity_id__in=part).delete()
+        attributes.write()
+
+    def _move(self, moved: list[tuple[Row, Declared]]) -> None:
+        entities = Entity.objects.unrestricted(REASON).in_bulk([row.id for row, _ in moved])
+        for row, declared in moved:
+            entity = entities[row.id]
+            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
+                setattr(entity, column, value)
+            entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
+        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since"]
+        Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
+
+    def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:
+        by_reason: dict[str, list[int]] = defaultdict(list)
+        for row, why in missing:
+            by_reason[why[:300]].append(row.id)
+        for why, ids in by_reason.items():
+            for part in chunks(ids):
+                Entity.objects.filter(pk__in=part).update(state=Entity.State.MISSING, state_reason=why, state_since=self.now)
+
+    def _rewrite(self, refs: set[str], others: dict[str, set[tuple[str, str, str]]], failed: dict[str, Any]) -> None:
+        """New relations or a new status in documents whose own content did not change."""
+        for part in chunks(sorted(refs | failed.keys())):
+            entities = list(Entity.objects.unrestricted(REASON).filter(ref__in=part).select_related("document"))
+            for entity in entities:
+                problem = failed.get(entity.ref)
+                status = status_item(problem) if problem else None
+                shown = self._shown(entity.ref, others) if entity.ref in refs else None
+                before = entity.document.text
+                entity.document.text, entity.etag = rewritten(before, entity.etag, shown, status)
+                entity.has_errors = entity.has_errors or problem is not None
+                if entity.document.text != before:
+                    entity.changed_at = self.now
+            EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
+            Entity.objects.bulk_update(entities, ["etag", "changed_at", "has_errors"], batch_size=200)
+

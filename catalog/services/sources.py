@@ -1,0 +1,181 @@
+"""Sources: register, change, remove, read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from catalog.exceptions import SourceTakenError
+from catalog.models import Source
+from catalog.services.publishing import withdraw_source
+from portal.access.viewer import Viewer
+from portal.audit.services import record
+from portal.core.errors import InputError, NotFoundError
+from portal.jobs.models import Job
+from portal.jobs.services import enqueue, remove_schedule, set_schedule
+
+SYNC_JOB = "catalog.sync_source"
+AUDITED = (
+    "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority", "enabled", "interval",
+)  # fmt: skip
+
+
+def generated_ref(location_type: str, target: str) -> str:
+    """Reference of the Location entity that stands for a registration: SHA-1 of ``type:target``."""
+    digest = hashlib.sha1(f"{location_type}:{target}".encode(), usedforsecurity=False).hexdigest()
+    return f"location:default/generated-{digest}"
+
+
+def _location_type(source_type: str) -> str:
+    return "file" if source_type == Source.Type.FILE else "url"
+
+
+def _check(source: Source) -> None:
+    if not source.target.strip():
+        raise InputError("A source needs a target.", code="catalog.source.target-missing")
+    compact = "".join(ch for ch in source.target if ch > " ").lower()
+    if compact.startswith(("javascript:", "data:")):
+        raise InputError(f"{source.target[:80]!r} is no place to read from.", code="catalog.source.target-scheme")
+    if "\0" in source.target:
+        raise InputError("The target has a NUL character in it.", code="catalog.source.target-nul")
+    if source.type == Source.Type.FILE and source.registered_by in (Source.RegisteredBy.API, Source.RegisteredBy.ADMIN):
+        raise InputError(
+            "Files and folders of this machine are registered by settings or the command line only.",
+            code="catalog.source.file-refused",
+            remedy="Run `manage.py source add PATH` on the server.",
+        )
+
+
+def _plan_syncs(source: Source, actor: Viewer) -> None:
+    set_schedule(
+        actor=actor,
+        name=f"catalog.sync:{source.pk}",
+        kind=SYNC_JOB,
+        subject=source.name,
+        payload={"source": str(source.pk)},
+        every=max(source.interval, 1),
+        jitter=max(source.interval // 10, 1),
+        enabled=source.enabled and source.interval > 0,
+    )
+
+
+@transaction.atomic
+def create_source(
+    *,
+    actor: Viewer,
+    target: str,
+    name: str = "",
+    type: str = Source.Type.URL,
+    registered_by: str = Source.RegisteredBy.ADMIN,
+    sync: bool = True,
+    **values: Any,
+) -> Source:
+    """Register a source and queue its first reading.
+
+    Args:
+        name: what people call it; made from the target where empty.
+        values: further fields of ``Source``.
+
+    Raises:
+        InputError: the target cannot be one.
+        SourceTakenError: this target is registered already.
+    """
+    source = Source(
+        target=target, type=type, registered_by=registered_by, registered_actor=actor.actor, name=name or _free_name(target), **values
+    )
+    source.entity_ref = generated_ref(_location_type(type), target)
+    _check(source)
+    try:
+        with transaction.atomic():
+            source.save(force_insert=True)
+    except IntegrityError as error:
+        same = Source.objects.unrestricted("which registration has this target").filter(
+            type=type, target=target, branch=source.branch, pattern=source.pattern
+        )
+        taken = same.first()
+        if taken is None:
+            raise SourceTakenError(f"There is already a source named {source.name}.", remedy="Choose another name.") from error
+        raise SourceTakenError(
+            f"Location {_location_type(type)}:{target} is registered already.", details={"id": str(taken.pk)}
+        ) from error
+    record(actor=actor.actor, verb="catalog.source.created", target=source, after={f: getattr(source, f) for f in AUDITED})
+    _plan_syncs(source, actor)
+    if sync:
+        request_sync(actor=actor, source=source)
+    return source
+
+
+def _free_name(target: str) -> str:
+    base = target.rstrip("/")[-100:] or "source"
+    names = set(
+        Source.objects.unrestricted("names are unique for everybody").filter(name__startswith=base).values_list("name", flat=True)
+    )
+    if base not in names:
+        return base
+    return next(name for n in range(2, len(names) + 3) if (name := f"{base} {n}") not in names)
+
+
+@transaction.atomic
+def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) -> Source:
+    """Change fields of a source; what it declared before is compared anew at the next reading, which is queued.
+
+    Raises:
+        NotFoundError: it is gone. InputError, SourceTakenError: as for creating.
+    """
+    stored = Source.objects.unrestricted("the row to change").filter(pk=source.pk).first()
+    if stored is None:
+        raise NotFoundError(f"There is no source {source.pk}.")
+    before = {f: getattr(stored, f) for f in changes if getattr(stored, f) != changes[f]}
+    for field, value in changes.items():
+        setattr(stored, field, value)
+    stored.version = ""
+    _check(stored)
+    try:
+        with transaction.atomic():
+            stored.save(update_fields=[*changes, "version"])
+    except IntegrityError as error:
+        raise SourceTakenError(f"Another source has the target or name of {stored.name}.") from error
+    if before:
+        after = {f: changes[f] for f in before}
+        record(actor=actor.actor, verb="catalog.source.changed", target=stored, before=before, after=after)
+    _plan_syncs(stored, actor)
+    if stored.enabled:
+        request_sync(actor=actor, source=stored)
+    return stored
+
+
+@transaction.atomic
+def delete_source(*, actor: Viewer, source: Source) -> int:
+    """Remove a source with everything it declared, at once. Returns how many entities went.
+
+    Raises:
+        NotFoundError: it is gone already.
+    """
+    stored = Source.objects.unrestricted("the row to remove").filter(pk=source.pk).first()
+    if stored is None:
+        raise NotFoundError(f"There is no source {source.pk}.")
+    removed, heirs = withdraw_source(source=stored)
+    remove_schedule(name=f"catalog.sync:{stored.pk}")
+    record(actor=actor.actor, verb="catalog.source.deleted", target=stored, before={f: getattr(stored, f) for f in AUDITED},
+           after={"entities_removed": removed})  # fmt: skip
+    stored.delete()
+    for heir in heirs:
+        request_sync(actor=actor, source=heir, force=True)
+    return removed
+
+
+def request_sync(*, actor: Viewer, source: Source, force: bool = False) -> Job:
+    """Queue a reading; one that waits already is returned instead.
+
+    Args:
+        force: compare everything, also where the version is the one last read.
+    """
+    if force:
+        Source.objects.filter(pk=source.pk).update(version="")
+    return enqueue(
+        actor=actor, kind=SYNC_JOB, subject=source.name, payload={"source": str(source.pk)}, key=f"catalog.sync:{source.pk}"
+    )
+
