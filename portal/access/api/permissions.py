@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from portal.access.viewer import Viewer
 from portal.core.errors import AuthenticationError, NotAllowedError
+
+if TYPE_CHECKING:  # REST framework loads this module while it loads its views
+    from rest_framework.views import APIView
 
 
 class SignedIn(BasePermission):
