@@ -1,7 +1,11 @@
 """Querysets that refuse to be read inside a request before somebody said for whom.
 
-The guard knows nothing of access: it only sees whether a queryset was scoped. ``portal.access`` scopes by
+The guard knows nothing of access: it only sees whether a query was scoped. ``portal.access`` scopes by
 ``visible_to(viewer)``; services that act for the system say ``unrestricted("why")``.
+
+The mark travels with the query, not with the queryset around it, and is looked at where SQL is made. So it holds for
+every way of reading: rows, values, counts, async iteration, related managers, prefetches, members of a union, and
+queries inside other queries.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from contextvars import ContextVar
 from typing import Any, Self, TypeVar
 
 from django.db import models
+from django.db.models.sql import Query
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 _guarding: ContextVar[bool] = ContextVar("callboard_guarding", default=False)
@@ -23,7 +28,7 @@ class UnscopedReadError(RuntimeError):
 
 @contextmanager
 def guarded_reads(active: bool = True) -> Iterator[None]:
-    """Inside this block every guarded queryset has to be scoped before it is read."""
+    """Inside this block every guarded query has to be scoped before it is read."""
     token = _guarding.set(active)
     try:
         yield
@@ -31,54 +36,70 @@ def guarded_reads(active: bool = True) -> Iterator[None]:
         _guarding.reset(token)
 
 
-class GuardedQuerySet(models.QuerySet[M]):
-    """A queryset whose reads are checked while ``guarded_reads`` is active."""
+class GuardedQuery(Query):
+    """A query that knows whether it was scoped. Writes are queries of other classes and pass."""
 
     scoped_by: str = ""
 
+    def get_compiler(self, using: str | None = None, connection: Any = None, elide_empty: bool = True) -> Any:
+        if not self.scoped_by and _guarding.get() and not self.is_empty():
+            raise UnscopedReadError(
+                f"{self.model._meta.label} is read inside a request without visible_to(viewer). "
+                "Scope the queryset, or say unrestricted(reason) in a service that acts for the system."
+            )
+        return super().get_compiler(using, connection, elide_empty)
+
+    def combine(self, rhs: Query, connector: str) -> None:
+        """``a | b`` and ``a & b`` are scoped where both sides are."""
+        super().combine(rhs, connector)
+        if not getattr(rhs, "scoped_by", ""):
+            self.scoped_by = ""
+
+    def split_exclude(self, *args: Any, **kwargs: Any) -> Any:
+        """Django turns ``exclude()`` over a to-many relation into an inner query of this query's own class."""
+        own, self.__class__ = self.__class__, _JoinedQuery
+        try:
+            return super().split_exclude(*args, **kwargs)
+        finally:
+            self.__class__ = own
+
+
+class _JoinedQuery(GuardedQuery):
+    """An inner query that stands for a join. Like a join it shows no rows of its own."""
+
+    scoped_by = "joined to its outer query"
+
+
+class GuardedQuerySet(models.QuerySet[M]):
+    """A queryset whose reads are checked while ``guarded_reads`` is active."""
+
+    query: GuardedQuery
+
+    def __init__(
+        self,
+        model: type[M] | None = None,
+        query: Query | None = None,
+        using: str | None = None,
+        hints: dict[str, models.Model] | None = None,
+    ) -> None:
+        super().__init__(model, query or GuardedQuery(model), using, hints)  # type: ignore[arg-type]  # as Django does
+
+    @property
+    def scoped_by(self) -> str:
+        """For whom or why these rows may be read; empty where nobody has said so."""
+        return self.query.scoped_by
+
     def scoped(self, reason: str) -> Self:
-        """Mark as scoped; for the two words below and for ``portal.access``."""
+        """Mark as scoped; for ``unrestricted`` and for ``portal.access``."""
         marked = self._chain()
-        marked.scoped_by = reason
+        marked.query.scoped_by = reason
         return marked
 
     def unrestricted(self, reason: str) -> Self:
         """All rows, for code that acts for the system and not for a viewer. The reason is for the reader."""
         return self.scoped(f"unrestricted: {reason}")
 
-    def _clone(self) -> Self:
-        clone: Self = super()._clone()  # type: ignore[misc]  # Django's private copy hook, not in the stubs
-        clone.scoped_by = self.scoped_by
-        return clone
-
-    def _check_scope(self) -> None:
-        if not self.scoped_by and _guarding.get():
-            raise UnscopedReadError(
-                f"{self.model._meta.label} is read inside a request without visible_to(viewer). "
-                "Scope the queryset, or say unrestricted(reason) in a service that acts for the system."
-            )
-
-    def _fetch_all(self) -> None:
-        if self._result_cache is None:  # type: ignore[attr-defined]  # Django's own cache attribute
-            self._check_scope()
-        super()._fetch_all()  # type: ignore[misc]  # Django's private fetch hook, not in the stubs
-
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
-        self._check_scope()
-        return super().iterator(chunk_size)
-
-    def count(self) -> int:
-        self._check_scope()
-        return super().count()
-
-    def exists(self) -> bool:
-        self._check_scope()
-        return super().exists()
-
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        self._check_scope()
-        return super().aggregate(*args, **kwargs)
-
-    def in_bulk(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
-        self._check_scope()
-        return super().in_bulk(*args, **kwargs)
+    def raw(self, *args: Any, **kwargs: Any) -> Any:
+        """Handwritten SQL cannot be narrowed: only after ``unrestricted``."""
+        self.query.get_compiler(self.db)
+        return super().raw(*args, **kwargs)
