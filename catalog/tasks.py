@@ -1,3 +1,15 @@
 """The jobs of the catalog: three lines each around a service."""
 
 from __future__ import annotations
+
+from uuid import UUID
+
+from catalog.services.sources import SYNC_JOB
+from catalog.services.syncing import sync_source
+from portal.jobs.registry import job_handler
+from portal.jobs.running import JobContext
+
+
+@job_handler(SYNC_JOB, tries=5, retry_seconds=10)
+def sync(context: JobContext) -> dict[str, object]:
+    return sync_source(context=context, source_id=UUID(context.payload["source"]))

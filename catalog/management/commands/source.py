@@ -1,0 +1,101 @@
+"""``manage.py source``: register, list and remove what the catalog reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from catalog.management.waiting import wait_for_job
+from catalog.models import Source
+from catalog.services.sources import create_source, delete_source, request_sync
+from portal.access.viewer import Viewer
+from portal.core.errors import CallboardError
+
+
+class Command(BaseCommand):
+    help = "Register (add), list or remove sources of the catalog."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        add = actions.add_parser("add", help="Register an address, a Git repository, a folder, a file or a pattern.")
+        add.add_argument("target", help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS.")
+        add.add_argument("--name", default="", help="What people call it.")
+        add.add_argument("--type", choices=Source.Type.values, help="url, git or file; guessed from the target.")
+        add.add_argument("--branch", default="", help="Git: branch or tag.")
+        add.add_argument("--pattern", default="", help="Which files, such as **/catalog-info.yaml.")
+        add.add_argument("--allow", action="append", default=[], metavar="KIND", help="Kinds it may bring, repeatable.")
+        add.add_argument("--people", action="store_true", help="Its users and groups also count for permissions.")
+        add.add_argument("--interval", type=int, help="Seconds between two readings; 0 for only on demand.")
+        add.add_argument("--wait", action="store_true", help="Read it now and wait for the outcome.")
+        add.add_argument("--json", action="store_true")
+        listing = actions.add_parser("list", help="What is registered.")
+        listing.add_argument("--json", action="store_true")
+        remove = actions.add_parser("remove", help="Remove a source with everything it declared.")
+        remove.add_argument("name")
+        remove.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except CallboardError as error:
+            raise CommandError(" ".join(filter(None, (error.message, error.remedy)))) from error
+
+    def _say(self, options: dict[str, Any], text: str, **data: Any) -> None:
+        self.stdout.write(json.dumps(data) if options["json"] else text)
+
+    def _add(self, options: dict[str, Any]) -> None:
+        actor = Viewer.system("command line")
+        target = options["target"]
+        kind = options["type"] or guess_type(target)
+        if kind == Source.Type.FILE:
+            target = str(Path(target).expanduser().absolute())
+        values: dict[str, Any] = {"branch": options["branch"], "pattern": options["pattern"], "allowed_kinds": options["allow"]}
+        if options["interval"] is not None:
+            values["interval"] = options["interval"]
+        source = create_source(
+            actor=actor,
+            target=target,
+            name=options["name"],
+            type=kind,
+            registered_by=Source.RegisteredBy.COMMAND,
+            may_define_people=options["people"],
+            sync=not options["wait"],
+            **values,
+        )
+        if not options["wait"]:
+            self._say(options, f"Registered {source.name}; a worker reads it next.", id=str(source.pk), name=source.name)
+            return
+        job = wait_for_job(request_sync(actor=actor, source=source), quiet=options["json"], out=self.stdout)
+        result = job.result or {}
+        if job.state != "succeeded":
+            raise CommandError(f"{source.name} could not be read: {(job.error or {}).get('message', job.state)}")
+        text = f"{source.name}: {result['entities']} entities, {result['problems']} problems."
+        self._say(options, text, id=str(source.pk), name=source.name, **result)
+
+    def _list(self, options: dict[str, Any]) -> None:
+        for source in Source.objects.visible_to(Viewer.system("command line")):
+            seen = source.last_success_at
+            when = seen.isoformat(timespec="seconds") if seen else "never"
+            text = f"{source.name}\t{source.type}\t{source.target}\t{source.state}\t{when}"
+            self._say(options, text, id=str(source.pk), name=source.name, type=source.type, target=source.target,
+                      state=source.state, last_success_at=when)  # fmt: skip
+
+    def _remove(self, options: dict[str, Any]) -> None:
+        actor = Viewer.system("command line")
+        source = Source.objects.visible_to(actor).filter(name=options["name"]).first()
+        if source is None:
+            raise CommandError(f"There is no source named {options['name']}; `manage.py source list` shows them.")
+        removed = delete_source(actor=actor, source=source)
+        self._say(options, f"Removed {options['name']} and {removed} entities.", name=options["name"], removed=removed)
+
+
+def guess_type(target: str) -> str:
+    """What a target most likely is: an address ending in .git or over ssh is a repository, a path is a file."""
+    if target.startswith(("http://", "https://")) and not target.rstrip("/").endswith(".git"):
+        return Source.Type.URL
+    if target.startswith(("http://", "https://", "ssh://", "git@", "file://")) or target.endswith(".git"):
+        return Source.Type.GIT
+    return Source.Type.FILE

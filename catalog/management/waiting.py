@@ -1,0 +1,35 @@
+"""Commands that wait for a job: they do it themselves where no worker was faster, and show its progress."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO, cast
+
+from django.core.management.base import OutputWrapper
+
+from portal.jobs.models import Job
+from portal.jobs.running import run_job
+
+
+def wait_for_job(job: Job, *, quiet: bool, out: OutputWrapper | TextIO) -> Job:
+    """Run ``job`` here unless a worker has it, and return it once it is over."""
+    runner = threading.Thread(target=run_job, args=(job.pk,), daemon=True)
+    runner.start()
+    shown = ""
+    rows = Job.objects.unrestricted("the command's own job").filter(pk=job.pk)
+    while True:
+        runner.join(0.1)
+        current = cast("Job", rows.get())
+        text = f"{current.progress_text} {current.progress_done}/{current.progress_total}" if current.progress_total else ""
+        if text and text != shown and not quiet:
+            out.write(f"  {text}")
+            shown = text
+        if current.is_over:
+            runner.join()
+            return current
+        if not runner.is_alive():
+            time.sleep(0.1)
+            if current.state == Job.State.QUEUED and current.run_after.timestamp() <= time.time():
+                runner = threading.Thread(target=run_job, args=(job.pk,), daemon=True)
+                runner.start()

@@ -1,0 +1,51 @@
+"""Reads that pages, API and services share."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from catalog.models import Entity, Source, SourceFile
+from portal.access.viewer import Viewer
+from portal.core.errors import NotFoundError
+
+REASON = "a sync reads for the system"
+
+
+def known_versions(source: Source) -> dict[str, tuple[str, str]]:
+    """Address -> (version, digest) of the files of a source as they were last read."""
+    rows = SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
+    return {url: (version, digest) for url, version, digest in rows}
+
+
+def location_by_id(viewer: Viewer, id: str) -> Source:
+    """A registered location of the stock API.
+
+    Raises:
+        NotFoundError: there is none, also for an id that is no UUID.
+    """
+    try:
+        key = UUID(id)
+    except ValueError as error:
+        raise NotFoundError(f"Found no location with ID {id}") from error
+    source = registered_locations(viewer).filter(pk=key).first()
+    if source is None:
+        raise NotFoundError(f"Found no location with ID {id}")
+    return source
+
+
+def registered_locations(viewer: Viewer):  # type: ignore[no-untyped-def]  # a Source queryset; its class is built at run time
+    """Sources that stock clients know as locations: everything but what settings and the command line brought."""
+    hidden = (Source.RegisteredBy.SETTINGS, Source.RegisteredBy.COMMAND)
+    return Source.objects.visible_to(viewer).exclude(registered_by__in=hidden).filter(type=Source.Type.URL)
+
+
+def entity_by_ref(viewer: Viewer, ref: str) -> Entity:
+    """An entity by its canonical reference.
+
+    Raises:
+        NotFoundError: there is none that the viewer may see.
+    """
+    entity = Entity.objects.visible_to(viewer).filter(ref=ref.lower()).select_related("source").first()
+    if entity is None:
+        raise NotFoundError(f"Entity not found: {ref}")
+    return entity

@@ -1,0 +1,51 @@
+"""Ingestion records: what is wrong in a source, kept as long as it is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+from catalog.ingest.problems import Problem as Finding
+from catalog.models import Problem, Source
+
+REASON = "the records of the source that was just read"
+FIELDS = (
+    "severity", "rule", "message", "remedy", "url", "document", "line", "column", "path", "value", "source_line",
+    "corrected_line", "error_name",
+)  # fmt: skip
+
+
+def _fingerprint(finding: Finding, entity_ref: str) -> str:
+    """The same place and rule is the same problem, also when lines above it come or go."""
+    key = "\0".join((finding.url, entity_ref or str(finding.document), finding.rule, finding.path))
+    return hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
+
+
+def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, str]], now: datetime) -> int:
+    """Make the records of ``source`` exactly these; a problem that stays keeps the time it was first seen.
+
+    Args:
+        findings: (finding, entity reference, owner reference); both may be empty.
+
+    Returns:
+        How many there are now.
+    """
+    known = {p.fingerprint: p for p in Problem.objects.unrestricted(REASON).filter(source=source)}
+    new: dict[str, Problem] = {}
+    for finding, entity_ref, owner_ref in findings:
+        mark = _fingerprint(finding, entity_ref)
+        if mark in new:
+            continue
+        row = known.get(mark) or Problem(source=source, fingerprint=mark, first_seen_at=now)
+        for field in FIELDS:
+            setattr(row, field, getattr(finding, field))
+        row.path, row.url = row.path[:500], row.url[:2000]
+        row.entity_ref, row.owner_ref, row.last_seen_at = entity_ref[:260], owner_ref[:260], now
+        new[mark] = row
+    Problem.objects.filter(pk__in=[p.pk for mark, p in known.items() if mark not in new]).delete()
+    fresh = [p for mark, p in new.items() if mark not in known]
+    Problem.objects.bulk_create(fresh, batch_size=500)
+    stayed = [p for mark, p in new.items() if mark in known]
+    Problem.objects.bulk_update(stayed, [*FIELDS, "entity_ref", "owner_ref", "last_seen_at"], batch_size=200)
+    return len(new)

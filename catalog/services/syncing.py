@@ -1,0 +1,214 @@
+"""Reading a source: from its files to the written difference, one record at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.utils import timezone
+
+from catalog.ingest.collect import SourceDescription, collect
+from catalog.ingest.collected import Collected
+from catalog.ingest.problems import Problem as Finding
+from catalog.ingest.sources import ReadSession
+from catalog.models import Contender, Entity, EntityDocument, Source, SourceFile, Sync
+from catalog.selectors import known_versions
+from catalog.services.kinds import current_kinds_version, current_registry
+from catalog.services.problems import replace_problems
+from catalog.services.publishing import Counts, publish
+from catalog.services.publishing.compare import Plan, chunks
+from portal.access.services import PersonData, sync_principals
+from portal.audit.services import record
+from portal.connections.selectors import host_configs
+from portal.core.errors import CallboardError, NotFoundError
+from portal.events.services import publish as publish_events
+from portal.jobs.running import JobContext
+
+REASON = "a sync reads for the system"
+KEPT_SYNCS = 50
+# Raised when processing itself changes, so that every source is compared anew after an upgrade.
+ENGINE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    state: str
+    counts: Counts
+    problems: int = 0
+    error: str = ""
+
+
+def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
+    """Read one source and publish the difference.
+
+    Raises:
+        NotFoundError: the source is gone.
+        CallboardError: nothing of it could be read; what it declared before stays, marked missing.
+    """
+    source = Source.objects.unrestricted(REASON).filter(pk=source_id).first()
+    if source is None:
+        raise NotFoundError(f"There is no source {source_id} any more.", code="catalog.source.gone")
+    started = timezone.now()
+    sync = Sync.objects.create(source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started)
+    Source.objects.filter(pk=source.pk).update(state="running", last_sync_at=started)
+    try:
+        outcome, found = _read_and_publish(context, source, sync)
+    except BaseException as error:
+        message = error.message if isinstance(error, CallboardError) else f"{type(error).__name__}: {error}"
+        _close(source, sync, _Outcome(Sync.State.FAILED, Counts(), error=message), Collected())
+        raise
+    _close(source, sync, outcome, found)
+    return {
+        "sync": sync.pk, "state": outcome.state, "entities": len(found.declared), "added": outcome.counts.added,
+        "changed": outcome.counts.changed, "removed": outcome.counts.removed, "problems": outcome.problems,
+    }  # fmt: skip
+
+
+def _read_and_publish(context: JobContext, source: Source, sync: Sync) -> tuple[_Outcome, Collected]:
+    registry = current_registry()
+    session = ReadSession(hosts=host_configs(), known=known_versions(source), cancelled=context.stopped)
+    description = SourceDescription.of(source, registry)
+    fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
+    version = session.version(description.root)
+    if version and f"{fingerprint}:{version}" == source.version:
+        return _Outcome(Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()), Collected()
+
+    def progress(done: int, total: int, text: str) -> None:
+        context.progress(done, total, text)
+
+    found = collect(description, session=session, registry=registry, progress=progress)
+    found.version = version or session.composite_version()
+    if found.version and f"{fingerprint}:{found.version}" == source.version:
+        return _Outcome(Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()), found
+    counts, plan = publish(source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress)
+    with context.writing():
+        problems = replace_problems(source=source, findings=_findings(source, found, plan), now=timezone.now())
+        _replace_contenders(source, plan)
+        _remember_files(source, session)
+        if source.may_define_people:
+            _define_people(context, source)
+        if counts.anything:
+            _announce(context, source, sync, counts)
+        # What could not be read is worth another look, also when nothing of the rest changes.
+        settled = "" if found.unread else f"{fingerprint}:{found.version}"
+        Source.objects.filter(pk=source.pk).update(version=settled)
+    whole = found.unread.get("")
+    if whole:
+        return _Outcome(Sync.State.FAILED, counts, problems, error=whole), found
+    return _Outcome(Sync.State.PARTIAL if problems else Sync.State.DONE, counts, problems), found
+
+
+def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Finding, str, str]]:
+    owners = {}
+    for declared in found.declared.values():
+        for of, kind, target in declared.relations:
+            if kind == "ownedBy" and of == declared.ref:
+                owners[of] = target
+    for finding, ref in found.problems:
+        yield finding, ref, found.owner_hints.get(ref) or owners.get(ref, "")
+    for declared, winner in plan.conflicts:
+        yield (
+            Finding(
+                rule="catalog.conflict",
+                message=f"{declared.ref} is declared by {winner.url} already, which keeps it.",
+                remedy="Rename one of the two, or remove this document.",
+                path="/metadata/name",
+                value=declared.name,
+                error_name="ConflictError",
+                url=declared.url,
+                document=declared.document,
+                line=declared.line,
+            ),
+            declared.ref,
+            owners.get(declared.ref, ""),
+        )
+
+
+def _replace_contenders(source: Source, plan: Plan) -> None:
+    Contender.objects.filter(source=source).delete()
+    Contender.objects.bulk_create(
+        [
+            Contender(
+                source=source,
+                entity_ref=r.ref,
+                parent_ref=r.parent_ref,
+                url=r.url,
+                document=r.document,
+                line=r.line,
+                same_file=r.same_file,
+            )
+            for r in plan.rivals
+        ],
+        batch_size=500,
+    )
+
+
+def _remember_files(source: Source, session: ReadSession) -> None:
+    SourceFile.objects.filter(source=source).delete()
+    SourceFile.objects.bulk_create(
+        [SourceFile(source=source, url=f.url, version=f.version, digest=f.digest) for f in session.files_to_remember()],
+        batch_size=500,
+    )
+
+
+def _define_people(context: JobContext, source: Source) -> None:
+    """Users and groups of a trusted source also count for permissions (DESIGN, Identity and access)."""
+    people, pairs = [], []
+    entities = Entity.objects.unrestricted(REASON).filter(source=source, kind__in=("user", "group"))
+    for part in chunks(list(entities.values_list("pk", "ref", "kind"))):
+        texts = dict(EntityDocument.objects.unrestricted(REASON).filter(pk__in=[pk for pk, _, _ in part]).values_list("pk", "text"))
+        for pk, ref, kind in part:
+            person, memberships = _person(ref, kind, texts[pk])
+            people.append(person)
+            pairs += memberships
+    sync_principals(actor=context.viewer, source=f"catalog:{source.name}", principals=people, memberships=pairs)
+
+
+def _person(ref: str, kind: str, text: str) -> tuple[PersonData, list[tuple[str, str]]]:
+    import orjson
+
+    document = orjson.loads(text)
+    profile = document["spec"].get("profile") or {}
+    title = profile.get("displayName") or document["metadata"].get("title") or document["metadata"]["name"]
+    pairs = []
+    for relation in document["relations"]:
+        if relation["type"] in ("memberOf", "childOf"):
+            pairs.append((ref, relation["targetRef"]))
+        elif relation["type"] in ("hasMember", "parentOf"):
+            pairs.append((relation["targetRef"], ref))
+    return PersonData(kind=kind, ref=ref, title=str(title)[:200], email=str(profile.get("email") or "")[:254]), pairs
+
+
+def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -> None:
+    data = {
+        "source": str(source.pk), "sync": sync.pk, "added": counts.added, "changed": counts.changed, "removed": counts.removed,
+        "missing": counts.missing,
+    }  # fmt: skip
+    record(actor=context.job.actor, verb="catalog.source.synced", target=source, after=data)
+    refs = {"changed": counts.changed_refs[:1_000], "removed": counts.removed_refs[:1_000]}
+    publish_events(events=[("catalog.source.synced", source.name, {**data, **refs})])
+
+
+def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> None:
+    now = timezone.now()
+    Sync.objects.filter(pk=sync.pk).update(
+        state=outcome.state,
+        finished_at=now,
+        version=found.version[:200],
+        files=found.files,
+        documents=found.documents,
+        entities=len(found.declared),
+        added=outcome.counts.added,
+        changed=outcome.counts.changed,
+        removed=outcome.counts.removed,
+        problems=outcome.problems,
+        error=outcome.error,
+    )
+    failed = outcome.state == Sync.State.FAILED
+    changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
+    if not failed:
+        changes["last_success_at"] = now
+    Source.objects.filter(pk=source.pk).update(**changes)
+    old = Sync.objects.unrestricted(REASON).filter(source=source).order_by("-started_at").values_list("pk", flat=True)
+    Sync.objects.filter(pk__in=list(old[KEPT_SYNCS : KEPT_SYNCS + 200])).delete()
