@@ -22,8 +22,7 @@ _MACHINE = re.compile(
 _SILENCED = re.compile(
     r"#\s*(?:noqa(?::\s*[A-Z]+[0-9]+(?:\s*,\s*[A-Z]+[0-9]+)*)?"
     r"|type:\s*ignore(?:\[[\w\s,-]*\])?"
-    r"|pragma:\s*no cover"
-    r"|fmt:\s*(?:off|skip))(?P<rest>[^\n]*)"
+    r"|pragma:\s*no cover)(?P<rest>[^\n]*)"
 )
 _SKIP = re.compile(r"(?:pytest\.(?:mark\.)?|unittest\.)(?:skip|skipif|skipIf|xfail|importorskip)\b")
 _WORDS = re.compile(r"[A-Za-z]{2,}.*[A-Za-z]{2,}")

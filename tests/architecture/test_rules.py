@@ -81,7 +81,7 @@ def test_every_silenced_check_says_why(files: dict[str, str]) -> None:
         "@pytest.mark.skip",
         "@pytest.mark.skipif(True)",
         "pytest.skip()",
-        "x = 1  # fmt: off",
+        "x = 1  # pragma: no cover",
     ],
 )
 def test_a_silenced_check_without_a_reason_is_found(line: str) -> None:
