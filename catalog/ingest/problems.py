@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from portal.core.yaml import Document
+from portal.core.yaml.scalars import core_scalar
 
 Severity = Literal["error", "warning"]
 _LONGEST_VALUE = 120
+_PLAIN = re.compile(r"[A-Za-z0-9./][^\s,\[\]{}#]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Fix:
     Args:
         action: ``replace`` the value (or the key, where the problem is with the key) by the text, or ``add`` the text
             as a line inside the mapping.
-        text: the new value, or the new line without indentation.
+        text: the new value as YAML, or the new line without indentation.
     """
 
     action: Literal["replace", "add"]
@@ -75,8 +78,10 @@ class Problem:
             corrected = f"{' ' * ((inside or place).column - 1)}{self.fix.text}"
         elif self.fix is not None and place.end_column:
             old = line[place.column - 1 : place.end_column - 1]
-            quote = old[0] if old[:1] in ("'", '"') else ""
-            corrected = f"{line[: place.column - 1]}{quote}{self.fix.text}{quote}{line[place.end_column - 1 :]}"
+            text = self.fix.text
+            if old[:1] in ("'", '"') and text[:1] not in ("'", '"', "["):
+                text = f"{old[0]}{text}{old[0]}"
+            corrected = f"{line[: place.column - 1]}{text}{line[place.end_column - 1 :]}"
         return replace(
             self, url=url, document=document.index, line=place.line, column=place.column,
             source_line=line, corrected_line=corrected,
@@ -110,6 +115,12 @@ def shorten(value: Any) -> str:
     except (TypeError, ValueError, RecursionError):
         text = str(value)[: _LONGEST_VALUE * 2]
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def yaml_text(text: str) -> str:
+    """A short text as YAML: in quotes where it would be read as something else."""
+    plain = _PLAIN.fullmatch(text) is not None and isinstance(core_scalar(text), str)
+    return text if plain else json.dumps(text, ensure_ascii=False)
 
 
 def pointer(*parts: str | int) -> str:

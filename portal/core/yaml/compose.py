@@ -71,7 +71,9 @@ def compose(text: str, *, max_depth: int, max_nodes: int) -> Node | None:
             refusal = _from_libyaml(error, text)
             tab = error.problem_mark.index if error.problem_mark is not None else len(text)
         # YAML 1.2 allows a tab between "-" and the item; libyaml does not. Here it is between tokens, not in a text.
-        if text[tab : tab + 1] != "\t" or not _TAB_AFTER_INDICATOR.fullmatch(source_line(text, text.count("\n", 0, tab))):
+        if text[tab : tab + 1] != "\t" or not _TAB_AFTER_INDICATOR.fullmatch(
+            source_line(text, text.count("\n", 0, tab))
+        ):
             break
         text = f"{text[:tab]} {text[tab + 1 :]}"
     if refusal.code != "yaml.syntax" or len(text) > _RUAMEL_LIMIT:
@@ -145,7 +147,10 @@ def _from_libyaml(error: yaml.MarkedYAMLError, text: str) -> YamlError:
     place = _place(error.problem_mark or error.context_mark, text)
     if "undefined alias" in message:
         return YamlError(
-            message, code="yaml.undefined-alias", remedy="Set the anchor (&name) before its alias (*name).", place=place
+            message,
+            code="yaml.undefined-alias",
+            remedy="Set the anchor (&name) before its alias (*name).",
+            place=place,
         )
     return YamlError(
         message,
@@ -171,7 +176,9 @@ def _compose_again(text: str) -> Node | None:
         elif name == "ScalarEvent":
             node = ScalarNode(_tag(event), event.value, event.start_mark, event.end_mark, style=event.style)
         elif name == "SequenceStartEvent":
-            node = SequenceNode(_tag(event), [], event.start_mark, event.end_mark, flow_style=event.flow_style)
+            node = SequenceNode(
+                _tag(event), [], event.start_mark, event.end_mark, flow_style=event.flow_style
+            )
         elif name == "MappingStartEvent":
             node = MappingNode(_tag(event), [], event.start_mark, event.end_mark, flow_style=event.flow_style)
         else:

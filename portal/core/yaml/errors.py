@@ -40,7 +40,13 @@ class YamlError(InputError):
     default_code = "yaml.syntax"
 
     def __init__(
-        self, message: str, *, code: str = "", remedy: str = "", place: Place | None = None, corrected_line: str = ""
+        self,
+        message: str,
+        *,
+        code: str = "",
+        remedy: str = "",
+        place: Place | None = None,
+        corrected_line: str = "",
     ) -> None:
         super().__init__(message, code=code, remedy=remedy)
         self.place = place
@@ -56,14 +62,23 @@ class YamlError(InputError):
 _REMEDIES: tuple[tuple[str, str], ...] = (
     ("'\\t'", "Indent with spaces: YAML does not allow tabs there."),
     ("tab character", "Indent with spaces: YAML does not allow tabs there."),
-    ("mapping values are not allowed", "Put the value in quotes if it contains a colon and a space, or repair the indentation."),
+    (
+        "mapping values are not allowed",
+        "Put the value in quotes if it contains a colon and a space, or repair the indentation.",
+    ),
     ("cannot start any token", "Put the value in quotes: it begins with a character that YAML reserves."),
     ("unexpected end of stream", "Close the quote, bracket or brace that was opened."),
     ("while scanning a quoted scalar", "Close the quote."),
     ("did not find expected ',' or", "Close the bracket or brace, or put a comma between the items."),
     ("did not find expected '-' indicator", "Give all items of the list the same indentation."),
-    ("did not find expected key", "Give all keys of the mapping the same indentation, and quote values that hold quotes."),
-    ("could not find expected ':'", "Write the key as key: value, or indent the line as part of the value above."),
+    (
+        "did not find expected key",
+        "Give all keys of the mapping the same indentation, and quote values that hold quotes.",
+    ),
+    (
+        "could not find expected ':'",
+        "Write the key as key: value, or indent the line as part of the value above.",
+    ),
     ("block sequence entries are not allowed", "Begin the list on its own line."),
     ("unknown escape character", "Double the backslash, or use single quotes."),
 )

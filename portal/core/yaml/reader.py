@@ -18,7 +18,15 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from portal.core.yaml.compose import compose, protect, source_line, too_deep, too_many_nodes
 from portal.core.yaml.errors import Place, YamlError
-from portal.core.yaml.scalars import CORE_WORDS, NUMBER_START, OLD_WORDS, core_scalar, js_string, old_scalar, tagged_scalar
+from portal.core.yaml.scalars import (
+    CORE_WORDS,
+    NUMBER_START,
+    OLD_WORDS,
+    core_scalar,
+    js_string,
+    old_scalar,
+    tagged_scalar,
+)
 from portal.core.yaml.split import Chunk, split_documents
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -178,7 +186,9 @@ class _Builder:
                     continue
             if key in result and self._is_repeated(node, key_node):
                 raise self._repeated(key_node, key)
-            result[key] = scalar(value_node) if type(value_node) is ScalarNode else build(value_node, depth + 1)
+            result[key] = (
+                scalar(value_node) if type(value_node) is ScalarNode else build(value_node, depth + 1)
+            )
         return result
 
     def scalar(self, node: ScalarNode) -> Any:
@@ -237,7 +247,9 @@ class _Builder:
     def _note_tag(self, node: Node) -> None:
         if str(node.tag).startswith("tag:yaml.org,2002:") and not isinstance(node, ScalarNode):
             return
-        self.warnings.append(f"line {node.start_mark.line + self.first_line}: unknown tag {node.tag}, the value is kept")
+        self.warnings.append(
+            f"line {node.start_mark.line + self.first_line}: unknown tag {node.tag}, the value is kept"
+        )
 
     def _is_repeated(self, node: MappingNode, key_node: Node) -> bool:
         """Whether an earlier key of the mapping is the same scalar (``5`` and ``"5"`` are not, merged keys neither)."""
@@ -249,8 +261,10 @@ class _Builder:
                 return False
             if isinstance(earlier, ScalarNode):
                 value = self.scalar(earlier)
-                if value == wanted and isinstance(value, str) == isinstance(wanted, str) and (
-                    isinstance(value, bool) == isinstance(wanted, bool)
+                if (
+                    value == wanted
+                    and isinstance(value, str) == isinstance(wanted, str)
+                    and (isinstance(value, bool) == isinstance(wanted, bool))
                 ):
                     return True
         return False
@@ -318,11 +332,14 @@ class _Builder:
         measure(root)
 
 
-def load_documents(data: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Iterator[Document]:
+def load_documents(
+    data: bytes | str, *, limits: Limits = DEFAULT_LIMITS, keep_empty: bool = False
+) -> Iterator[Document]:
     """The documents of a file, in order; null documents are left out but counted.
 
     Args:
         data: the file. Bytes have to be UTF-8; a byte order mark is skipped.
+        keep_empty: null documents come too, with the value None.
         limits: see :class:`Limits`.
 
     Yields:
@@ -336,7 +353,7 @@ def load_documents(data: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Ite
         return
     for index, chunk in enumerate(split_documents(text)):
         document = _read(index, chunk, limits)
-        if document.value is not None or document.error is not None:
+        if keep_empty or document.value is not None or document.error is not None:
             yield document
 
 
@@ -351,7 +368,9 @@ def load(data: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Any:
     if len(chunks) > 1:
         place = Place(chunks[1].first_line, 1, source_line(text, chunks[1].first_line - 1))
         raise YamlError(
-            f"{len(chunks)} documents where one is expected", remedy="Keep one document in the file.", place=place
+            f"{len(chunks)} documents where one is expected",
+            remedy="Keep one document in the file.",
+            place=place,
         )
     if not chunks:
         return None
