@@ -53,6 +53,9 @@ class Collected:
     Attributes:
         declared: by reference, parents before children.
         failed: references whose document is there but not valid now; their last good version stays.
+        invalid: those of them whose own document is refused, so that nobody knows where they lead.
+        problems: (finding, entity reference where one is known).
+        owner_hints: reference -> owner, for entities that were not accepted.
         unread: files and folders that could not be read; what they declared before stays, marked missing.
         broken: files of which some document has no readable name; the same holds for what they declared before.
         read: files that were read whole.
@@ -60,7 +63,9 @@ class Collected:
 
     declared: dict[str, Declared] = field(default_factory=dict)
     failed: dict[str, Problem] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    invalid: set[str] = field(default_factory=set)
+    problems: list[tuple[Problem, str]] = field(default_factory=list)
+    owner_hints: dict[str, str] = field(default_factory=dict)
     rivals: list[Rival] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

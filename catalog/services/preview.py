@@ -13,7 +13,7 @@ from catalog.services.kinds import current_registry
 from portal.connections.selectors import host_configs
 from portal.core.errors import InputError
 
-SLUGS = {"github": "github.com/project-slug", "gitlab": "gitlab.com/project-slug", "bitbucket": "bitbucket.org/repo-url"}
+SLUGS = {"github": "github.com/project-slug", "gitlab": "gitlab.com/project-slug"}
 
 
 def preview_location(*, target: str) -> list[dict[str, Any]]:
@@ -62,8 +62,8 @@ def analyze_location(*, target: str) -> dict[str, Any]:
     host = next((h for h in host_configs() if h.host == parts.netloc), None)
     kind = host.kind if host else ""
     slug = segments[:2]
-    if kind == "gitlab" and "-" in segments:
-        slug = segments[: segments.index("-")]
+    if kind == "gitlab":
+        slug = segments[: segments.index("-")] if "-" in segments else segments
     known = len(slug) >= 2 and kind not in ("", "plain")
     metadata: dict[str, Any] = {"name": slug[-1] if known else (segments[-1] if segments else parts.netloc)}
     if known and kind in SLUGS:

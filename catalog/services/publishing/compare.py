@@ -129,7 +129,7 @@ def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
     for ref, problem in found.failed.items():
         if ref in own:
             plan.failed.append((own[ref], problem))
-    invalid = {own[ref].id for ref, problem in found.failed.items() if ref in own and not problem.rule.startswith("catalog.read")}
+    invalid = {own[ref].id for ref in found.invalid if ref in own}
 
     def reason(row: Row) -> str:
         """Why an absent row stays, or an empty text. A row whose file was read whole is gone."""
