@@ -44,8 +44,11 @@ def annotate(metadata: dict[str, Any], location: LocationRef, origin: LocationRe
         location: the file.
         origin: the registration that led to it.
     """
+    own = metadata.get("annotations")
+    if own is not None and not isinstance(own, dict):
+        return metadata  # a placeholder put something else there; the structural schema says so
     annotations = dict(_derived(location, hosts))
-    annotations.update(metadata.get("annotations") or {})
+    annotations.update(own or {})
     annotations[LOCATION] = f"{location.type}:{location.target}"
     annotations[ORIGIN_LOCATION] = f"{origin.type}:{origin.target}"
     return {**metadata, "annotations": annotations}

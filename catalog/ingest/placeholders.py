@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from catalog.ingest.hosts import Hosts
-from catalog.ingest.problems import Problem, Rejected, pointer, shorten
+from catalog.ingest.problems import Problem, pointer, shorten
 from catalog.ingest.urls import is_url, split_url
 from catalog.refs import LocationRef
 from portal.core.errors import CallboardError
@@ -36,6 +36,7 @@ class Placeholders:
 
     Attributes:
         reads: every place that was read, in order, each once.
+        problems: of the placeholders that could not be replaced; their mappings stay as they are.
     """
 
     def __init__(self, location: LocationRef, hosts: Hosts, read: ReadPlaceholder) -> None:
@@ -43,18 +44,11 @@ class Placeholders:
         self.hosts = hosts
         self.read = read
         self.reads: list[LocationRef] = []
-        self._problems: list[Problem] = []
+        self.problems: list[Problem] = []
 
     def replace(self, entity: dict[str, Any]) -> dict[str, Any]:
-        """The entity with its placeholders replaced; itself where it has none. Nothing is changed in place.
-
-        Raises:
-            Rejected: with a problem for every placeholder that fails.
-        """
-        result = self._visit(entity, ())
-        if self._problems:
-            raise Rejected(self._problems)
-        replaced: dict[str, Any] = result
+        """The entity with its placeholders replaced; itself where it has none. Nothing is changed in place."""
+        replaced: dict[str, Any] = self._visit(entity, ())
         return replaced
 
     def _visit(self, value: Any, path: tuple[str | int, ...]) -> Any:
@@ -92,7 +86,7 @@ class Placeholders:
         try:
             return self._resolve(key, target)
         except PlaceholderError as error:
-            self._problems.append(
+            self.problems.append(
                 Problem(
                     f"catalog.placeholder.{error.rule}", f"Placeholder {key} {error.message}", pointer(*path, key),
                     shorten(target), remedy=error.remedy,

@@ -86,7 +86,7 @@ def sort_lists(entity: dict[str, Any], kind: KindVersion) -> dict[str, Any]:
         value = parent.get(path[-1]) if isinstance(parent, dict) else None
         if not isinstance(value, list) or len(value) < 2 or not all(isinstance(item, str) for item in value):
             continue
-        ordered = sorted(value, key=_code_units)
+        ordered = sorted(value, key=None if all(map(str.isascii, value)) else _code_units)
         if ordered != value:
             changes.setdefault(".".join(path[:-1]), {})[path[-1]] = ordered
     for parents, values in changes.items():
@@ -94,7 +94,7 @@ def sort_lists(entity: dict[str, Any], kind: KindVersion) -> dict[str, Any]:
     return entity
 
 
-def _code_units(text: str) -> bytes | str:
+def _code_units(text: str) -> bytes:
     return text.encode("utf-16-be", "surrogatepass")
 
 

@@ -141,7 +141,10 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
         else:
             out.append(re.escape(char))
         position += 1
-    return re.compile("".join(out), re.IGNORECASE)
+    try:
+        return re.compile("".join(out), re.IGNORECASE)
+    except re.error as error:
+        raise _bad(f"the pattern {glob} cannot be read: {error}") from error
 
 
 def _bad(message: str) -> InputError:

@@ -1,0 +1,99 @@
+"""A whole descriptor file: every document for itself, every problem with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from catalog.ingest.hosts import Hosts
+from catalog.ingest.placeholders import ReadPlaceholder
+from catalog.ingest.problems import Problem, Rejected
+from catalog.ingest.process import Processed, process_document
+from catalog.ingest.rules import AllowRules
+from catalog.kinds import KindRegistry
+from catalog.refs import LocationRef
+from portal.core.yaml import DEFAULT_LIMITS, Document, Limits, YamlError, load_documents
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one document.
+
+    Args:
+        index: its number in the file, from 0, empty ones counted.
+        line: its first line, from 1.
+        processed: the entity, when it is valid.
+        problems: errors (there is no entity then) or warnings, with their places.
+        ref: canonical reference, also of a rejected entity whose name was readable; else empty.
+    """
+
+    index: int
+    line: int
+    processed: Processed | None
+    problems: tuple[Problem, ...] = ()
+    ref: str = ""
+
+
+def process_file(
+    data: bytes,
+    *,
+    location: LocationRef,
+    origin: LocationRef,
+    registry: KindRegistry,
+    hosts: Hosts,
+    read_placeholder: ReadPlaceholder,
+    rules: AllowRules | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+) -> Iterator[Outcome]:
+    """The documents of a descriptor file, processed one after the other; empty ones are left out.
+
+    Args: see :func:`catalog.ingest.process.process_document`.
+
+    Yields:
+        one outcome for each document. A file that cannot be read as a whole (size, encoding) is one outcome 0.
+    """
+    for document in load_documents(data, limits=limits):
+        if document.error is not None:
+            problem = yaml_problem(document.error, document, location.target)
+            yield Outcome(document.index, document.first_line, None, (problem,))
+            continue
+        try:
+            processed = process_document(
+                document.value, location=location, origin=origin, registry=registry, hosts=hosts,
+                read_placeholder=read_placeholder, rules=rules,
+            )  # fmt: skip
+        except Rejected as rejected:
+            problems = located(rejected.problems, document, location.target)
+            yield Outcome(document.index, document.first_line, None, problems, rejected.ref)
+            continue
+        warnings = located(processed.warnings, document, location.target)
+        warnings += tuple(_tag_warning(text, document, location.target) for text in document.warnings)
+        yield Outcome(document.index, document.first_line, replace(processed, warnings=warnings), warnings, processed.ref)
+
+
+def located(problems: Iterable[Problem], document: Document, url: str) -> tuple[Problem, ...]:
+    """The problems with their places in the file."""
+    return tuple(problem.located(document, url) for problem in problems)
+
+
+def yaml_problem(error: YamlError, document: Document, url: str) -> Problem:
+    """A document that cannot be read, as a problem."""
+    place = error.place
+    return Problem(
+        f"catalog.{error.code}",
+        f"YAML error: {error.message}",
+        remedy=error.remedy,
+        url=url,
+        document=document.index,
+        line=place.line if place else document.first_line,
+        column=place.column if place else 0,
+        source_line=place.source_line if place else "",
+        corrected_line=error.corrected_line,
+    )
+
+
+def _tag_warning(text: str, document: Document, url: str) -> Problem:
+    return Problem(
+        "catalog.yaml.unknown-tag", f"YAML: {text}", severity="warning", remedy="Remove the tag, or put the value in quotes.",
+        url=url, document=document.index, line=document.first_line,
+    )  # fmt: skip
