@@ -16,16 +16,18 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test test-sqlite test-services lint format lock schema bench conformance check-types \
+.PHONY: help setup setup-production up test test-sqlite test-services lint format lock schema bench conformance check-types \
 	check-style check-imports check-migrations check-schema
 
 help:  ## List what can be made
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ------------------------------------------------------------------------------------------------------- environment
 # Each stamp is older than what it was made from exactly when there is something to do; then the network is needed.
 
 setup: $(VENV)/.dev node_modules/.package-lock.json  ## Environment with everything to work on Callboard
+
+setup-production: $(VENV)/.base  ## Environment with what a running Callboard needs, no more
 
 $(PY):
 	@found=""; for p in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11; do \

@@ -46,7 +46,7 @@ _SECRET_VALUE = re.compile(
     r"(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{6,}"
     r"|(?P<url>://)[^\s/?#@\"']+@"
     r"|(?P<query>[?&](?:access_token|token|api_?key|key|secret|password|sig|signature|code)=)[^&\s\"']+"
-    r"|\b(?:ghp|gho|ghu|ghs|ghr|github_pat|glpat|xox[abprs]|cbt)[_-][A-Za-z0-9_-]{10,}"
+    r"|\b(?:ghp|gho|ghu|ghs|ghr|github_pat|glpat|xox[abprs]|cb)[_-][A-Za-z0-9_-]{16,}"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -43,6 +43,9 @@ class RequestMiddleware:
 
     Takes the id from ``X-Request-Id`` when that is 8 to 64 letters, digits, ``.``, ``_`` or ``-``; else makes one.
     The answer carries it, so do all log lines, jobs and outgoing calls of the request.
+
+    Behind a proxy (``CALLBOARD_BEHIND_PROXY``) ``REMOTE_ADDR`` becomes the last entry of ``X-Forwarded-For``, which
+    is the one the proxy itself wrote: audit records and the limit on failed sign-ins are about people, not proxies.
     """
 
     sync_capable = True
@@ -51,6 +54,7 @@ class RequestMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self.static = settings.STATIC_URL
+        self.behind_proxy = getattr(settings, "CALLBOARD_BEHIND_PROXY", False)
         self.is_async = iscoroutinefunction(get_response)
         if self.is_async:
             markcoroutinefunction(self)
@@ -75,6 +79,8 @@ class RequestMiddleware:
         clear_contextvars()  # threads are used again; what the last request bound must not show up here
         given = request.META.get("HTTP_X_REQUEST_ID", "")
         request_id.set(given if _WELL_FORMED.fullmatch(given) else os.urandom(16).hex())
+        if self.behind_proxy and (forwarded := request.META.get("HTTP_X_FORWARDED_FOR")):
+            request.META["REMOTE_ADDR"] = forwarded.rpartition(",")[2].strip()
         return time.perf_counter()
 
     def _end(

@@ -16,9 +16,11 @@ if not CALLBOARD_KEYS or any(key.startswith("local-") for key in CALLBOARD_KEYS)
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured("Set CALLBOARD_ALLOWED_HOSTS to the host names people use.")
 
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("CALLBOARD_BEHIND_PROXY", True) else None
+# The proxy says how and from where people came (X-Forwarded-Proto, last entry of X-Forwarded-For).
+CALLBOARD_BEHIND_PROXY = env.bool("CALLBOARD_BEHIND_PROXY", True)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if CALLBOARD_BEHIND_PROXY else None
 SECURE_SSL_REDIRECT = env.bool("CALLBOARD_HTTPS", True)
-SECURE_REDIRECT_EXEMPT = [r"^health/"]
+SECURE_REDIRECT_EXEMPT = [r"^health/", r"^metrics$"]
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("CALLBOARD_HTTPS", True)
 SECURE_HSTS_SECONDS = 31_536_000 if env.bool("CALLBOARD_HTTPS", True) else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = True

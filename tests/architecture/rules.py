@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -144,3 +145,18 @@ def direct_imports(files: Mapping[str, str], folders: Iterable[str], forbidden: 
                 if f"{name}.".startswith(f"{module}.")
             ]
     return broken
+
+
+def dependencies_without_reason(root: Path, page: str) -> list[str]:
+    """Packages that requirements or package.json name and the page does not, and the other way round."""
+    asked: set[str] = set()
+    for path in root.glob("requirements/*.in"):
+        for line in path.read_text().splitlines():
+            if found := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line):
+                asked.add(found[0])
+    packages = json.loads((root / "package.json").read_text())
+    asked |= set(packages.get("dependencies", {})) | set(packages.get("devDependencies", {}))
+    given = set(re.findall(r"^\|\s*(@?[A-Za-z0-9][\w./-]*)\s*\|", page, re.MULTILINE)) - {"package"}
+    return [f"{name} has no reason in docs/dependencies.md" for name in sorted(asked - given)] + [
+        f"{name} is in docs/dependencies.md, but nothing asks for it" for name in sorted(given - asked)
+    ]

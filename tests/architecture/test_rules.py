@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.architecture import rules
@@ -13,7 +15,7 @@ LONG = {
 MACHINE_PLACES: dict[str, str] = {}
 #: Read by libraries or tools of ours outside the settings.
 ENGINES = ["catalog/ingest", "catalog/query", "scaffolder/language", "scorecards/checks"]
-PRODUCT = ("portal/", "catalog/", "scaffolder/", "scorecards/", "runbooks/")
+PRODUCT = ("portal/", "catalog/", "scaffolder/", "scorecards/", "runbooks/", "deploy/")
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,20 @@ def test_an_import_of_requests_in_an_engine_is_found() -> None:
     found = rules.direct_imports({"catalog/query/a.py": code}, ["catalog/query"], ["django.http", "celery"])
     assert [line.rpartition(" ")[2] for line in found] == ["celery", "django.http", "django.http"]
     assert rules.direct_imports({"catalog/views.py": code}, ["catalog/query"], ["django.http"]) == []
+
+
+def test_every_dependency_has_a_reason() -> None:
+    page = (ROOT / "docs/dependencies.md").read_text()
+    assert rules.dependencies_without_reason(ROOT, page) == []
+
+
+def test_a_dependency_without_a_reason_is_found_and_a_reason_without_one(tmp_path: Path) -> None:
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements/base.in").write_text("# x\nalpha[extra]>=1,<2\nbeta\n-r other.in\n")
+    (tmp_path / "package.json").write_text('{"devDependencies": {"@a/gamma": "1"}}')
+    page = "| package | for |\n|---|---|\n| alpha | a |\n| delta | d |\n"
+    assert rules.dependencies_without_reason(tmp_path, page) == [
+        "@a/gamma has no reason in docs/dependencies.md",
+        "beta has no reason in docs/dependencies.md",
+        "delta is in docs/dependencies.md, but nothing asks for it",
+    ]
