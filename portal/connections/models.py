@@ -28,18 +28,25 @@ class Connection(models.Model):
     kind = models.CharField(max_length=20, choices=Kind, default=Kind.PLAIN)
     host = models.CharField(max_length=255, help_text="Host name, with a port where it is not the usual one.")
     base_url = models.URLField(blank=True, help_text="Address of the web pages; empty means https://HOST.")
-    api_url = models.URLField(blank=True, help_text="Address of the API; empty means the usual one of this kind.")
+    api_url = models.URLField(
+        blank=True, help_text="Address of the API; empty means the usual one of this kind."
+    )
     read_over = models.CharField(max_length=5, choices=ReadOver, default=ReadOver.GIT)
     allowed_prefixes = models.JSONField(
-        default=list, blank=True, help_text='Paths that may be read, such as ["/acme/"]. Empty means all of the host.'
+        default=list,
+        blank=True,
+        help_text='Paths that may be read, such as ["/acme/"]. Empty means all of the host.',
     )
     purposes = models.JSONField(default=list, blank=True, help_text='Of "read", "publish", "trigger".')
     username = models.CharField(max_length=100, blank=True)
     credential = models.CharField(
-        max_length=300, blank=True, help_text="Where the secret is: env:NAME, file:PATH or vault:PATH#KEY. Empty for none."
+        max_length=300,
+        blank=True,
+        help_text="Where the secret is: env:NAME, file:PATH or vault:PATH#KEY. Empty for none.",
     )
     allow_private = models.BooleanField(
-        default=False, help_text="The host may have an internal address. Needed for servers in your own network."
+        default=False,
+        help_text="The host may have an internal address. Needed for servers in your own network.",
     )
     enabled = models.BooleanField(default=True)
     failures = models.PositiveIntegerField(default=0, editable=False)

@@ -30,7 +30,13 @@ if not env.str("DATABASE_URL", ""):
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(DATA_DIR / "callboard.sqlite3"),
-            "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA foreign_keys=ON"},
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; PRAGMA foreign_keys=ON",
+            },
+            # A file, as in every real installation: in memory, threads would share one cache and lock each other out.
+            "TEST": {"NAME": str(DATA_DIR / "test.sqlite3")},
         }
     }
 if REDIS_URL:
