@@ -67,7 +67,9 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "portal.access.middleware.AccessMiddleware",
+    "portal.web.middleware.PageMiddleware",
 ]
+CSRF_FAILURE_VIEW = "portal.web.views.errors.csrf_failure"
 
 TEMPLATES = [
     {
@@ -191,6 +193,11 @@ SPECTACULAR_SETTINGS = {
 CALLBOARD_FILE_ROOTS = [Path(p).resolve() for p in env.list("CALLBOARD_FILE_ROOTS", default=[])]
 CALLBOARD_EGRESS_ALLOW = env.list("CALLBOARD_EGRESS_ALLOW", default=[])
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)
+# Where references to credentials lead (portal.connections.credentials).
+CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secrets"))
+CALLBOARD_VAULT_URL = env.str("CALLBOARD_VAULT_URL", "")
+CALLBOARD_VAULT_TOKEN_FILE = env.str("CALLBOARD_VAULT_TOKEN_FILE", "")
+CALLBOARD_VAULT_NAMESPACE = env.str("CALLBOARD_VAULT_NAMESPACE", "")
 # Kinds that any source may bring unless it says otherwise (DESIGN, Identity and access).
 CALLBOARD_SYNC_INTERVAL = env.int("CALLBOARD_SYNC_INTERVAL", 300)
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.deprecation import MiddlewareMixin
 
 from portal.core.errors import CallboardError
+from portal.core.remember import remembering
 from portal.web.views.errors import for_error
 
 HEADER = "Content-Security-Policy"
@@ -36,7 +36,9 @@ def policy(**sources: str) -> str:
 # Nothing inline, nothing from elsewhere: a page of ours has no inline style, script or handler.
 PORTAL = policy()
 # unfold runs the ordinary Alpine build, which evaluates expressions from attributes and sets inline styles.
-ADMIN = policy(script_src="'self' 'unsafe-eval'", style_src="'self' 'unsafe-inline'", img_src="'self' data: blob:")
+ADMIN = policy(
+    script_src="'self' 'unsafe-eval'", style_src="'self' 'unsafe-inline'", img_src="'self' data: blob:"
+)
 # Swagger UI sets inline styles; its start script is a file of ours (drf-spectacular's split view).
 API_DOCS = policy(style_src="'self' 'unsafe-inline'")
 
@@ -54,24 +56,24 @@ class ContentSecurityPolicyMiddleware:
     sync_capable = True
     async_capable = True
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+    def __init__(
+        self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
+    ) -> None:
         self.get_response = get_response
         if iscoroutinefunction(get_response):
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if iscoroutinefunction(self):
-            return self.answer(request)
-        response = self.get_response(request)
-        assert isinstance(response, HttpResponseBase)  # a synchronous chain answers at once
-        return add_policy(request, response)
+        answer = self.get_response(request)
+        return (
+            add_policy(request, answer)
+            if isinstance(answer, HttpResponseBase)
+            else self.later(request, answer)
+        )
 
-    async def answer(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
-        if isinstance(response, Awaitable):
-            response = await response
-        assert isinstance(response, HttpResponseBase)  # Django's own contract
-        return add_policy(request, response)
+    @staticmethod
+    async def later(request: HttpRequest, answer: Awaitable[HttpResponseBase]) -> HttpResponseBase:
+        return add_policy(request, await answer)
 
 
 def add_policy(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -80,8 +82,21 @@ def add_policy(request: HttpRequest, response: HttpResponseBase) -> HttpResponse
     return response
 
 
-class ErrorPageMiddleware(MiddlewareMixin):
-    """Answers an error of ours that a page raised with its page. The API has its own handler and never gets here."""
+class PageMiddleware:
+    """Around every page: what its parts share is read once, and an error of ours that a view raised gets its page.
+
+    The API has its own handler for errors, so they never get here.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with remembering():
+            return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, CallboardError) and exception.status < 500:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -51,27 +52,39 @@ def _address(item: NavItem) -> str:
     try:
         return reverse(item.url_name)
     except NoReverseMatch:
-        return ""  # a plugin named a page that is not there: its entry is left out, the rest of the page lives
+        return (
+            ""  # a plugin named a page that is not there: its entry is left out, the rest of the page lives
+        )
 
 
-def _is_current(item: NavItem, url: str, request: HttpRequest) -> bool:
-    """The entry whose own address, or one of whose prefixes, the page lies below."""
-    return request.path == url or any(request.path.startswith(prefix) for prefix in item.prefixes)
+def _nearest(path: str, items: list[tuple[NavItem, str]]) -> str:
+    """Key of the entry that the page belongs to: the one with the longest address that the path lies below."""
+    home = reverse("web:home")
+    reach = [
+        (len(prefix), item.key)
+        for item, url in items
+        for prefix in (url, *item.prefixes)
+        if prefix != home and path.startswith(prefix)
+    ]
+    return max(reach)[1] if reach else ""
 
 
 def main_links(request: HttpRequest, viewer: Viewer) -> list[Link]:
     """Home and every registered entry that is on and that the viewer may use, in order."""
+    items = [
+        (item, url)
+        for item in registry.active(NavItem)
+        if (not item.permission or viewer.allows(item.permission)) and (url := _address(item))
+    ]
+    here = _nearest(request.path, items)
     links = [Link("Home", reverse("web:home"), "home", request.path == reverse("web:home"), "g h")]
-    for item in registry.active(NavItem):
-        url = _address(item)
-        if not url or (item.permission and not viewer.allows(item.permission)):
-            continue
+    for item, url in items:
         links.append(
             Link(
                 title=item.title,
                 url=url,
                 icon=item.icon,
-                current=_is_current(item, url, request),
+                current=item.key == here,
                 keys=f"g {item.shortcut}" if item.shortcut else "",
                 count=_count(item, viewer),
                 extra=not item.primary or len([x for x in links if not x.extra]) >= PHONE_PLACES,
@@ -85,10 +98,8 @@ def foot_links(viewer: Viewer) -> list[Link]:
     links = []
     if viewer.is_staff:
         links.append(Link("Admin", reverse("admin:index"), "shield"))
-    try:
+    with suppress(NoReverseMatch):  # an installation may leave the browsable documentation out
         links.append(Link("API", reverse("api-docs"), "terminal"))
-    except NoReverseMatch:
-        pass  # an installation may leave the browsable documentation out
     return links
 
 

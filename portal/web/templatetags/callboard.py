@@ -18,7 +18,15 @@ register = template.Library()
 SAFE_SCHEMES = frozenset({"http", "https", "mailto"})
 _NAME = re.compile(r"^[a-z0-9-]+$")
 _STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (86_400 * 45, 86_400, "d"))
-_STATUS_ICONS = {"ok": "ok", "warn": "warn", "bad": "bad", "run": "run", "wait": "clock", "unknown": "unknown", "exempt": "exempt"}
+_STATUS_ICONS = {
+    "ok": "ok",
+    "warn": "warn",
+    "bad": "bad",
+    "run": "run",
+    "wait": "clock",
+    "unknown": "unknown",
+    "exempt": "exempt",
+}
 
 
 @register.simple_tag
@@ -45,7 +53,12 @@ def icon(name: str, size: str = "", label: str = "", **attrs: str) -> SafeString
 
 @register.simple_tag
 def status(state: str, text: str, pill: bool = False) -> SafeString:
-    """A word with its state: icon shape, word, colour. ``state`` is one of ok, warn, bad, run, wait, idle, unknown, exempt."""
+    """A word with its state: icon shape, word, colour.
+
+    Args:
+        state: ok, warn, bad, run, wait, idle, unknown or exempt.
+        pill: as a pill with a ground of its own.
+    """
     return format_html(
         '<span class="status{}" data-s="{}">{}{}</span>',
         " pill" if pill else "",
@@ -56,7 +69,7 @@ def status(state: str, text: str, pill: bool = False) -> SafeString:
 
 
 def age(then: datetime, now: datetime | None = None) -> str:
-    """How long ago in the words of the portal: ``just now``, ``40 s ago``, ``2 h ago``, ``6 d ago``, ``3 mo ago``, ``2 y ago``."""
+    """How long ago, in one unit: ``just now``, ``40 s ago``, ``2 h ago``, ``6 d ago``, ``3 mo ago``, ``2 y ago``."""
     seconds = ((now or timezone.now()) - then).total_seconds()
     future, seconds = seconds < -1, abs(seconds)
     if seconds < 5:
@@ -73,7 +86,7 @@ def age(then: datetime, now: datetime | None = None) -> str:
 
 @register.simple_tag
 def ago(then: datetime | str | None, never: str = "never") -> SafeString | str:
-    """``<time>`` with the age as text and the exact time with its zone on hover. Takes a datetime or an ISO 8601 text."""
+    """``<time>`` with the age as text and the exact time with its zone on hover; takes a datetime or ISO 8601."""
     if isinstance(then, str):
         try:
             then = datetime.fromisoformat(then)
@@ -130,15 +143,24 @@ def safe_href(value: Any) -> str:
 
 @register.simple_tag
 def out_link(url: Any, title: Any = "", symbol: str = "", css: str = "ref") -> SafeString:
-    """A link that leaves Callboard, from data that somebody else wrote. Unsafe addresses are shown as text, never linked."""
+    """A link from data that somebody else wrote. An unsafe address is shown as text, never linked."""
     href = safe_href(url)
     text = conditional_escape(title or url or "")
     lead = icon(symbol) if symbol else ""
     if not href:
         return format_html(
-            '<span class="{} off" title="Not linked: only http, https and mailto addresses are">{}<span>{}</span></span>', css, lead, text
+            '<span class="{} off" title="Only http, https and mailto are linked">{}<span>{}</span></span>',
+            css,
+            lead,
+            text,
         )
-    return format_html('<a class="{}" href="{}" rel="noopener noreferrer nofollow">{}<span>{}</span></a>', css, href, lead, text)
+    return format_html(
+        '<a class="{}" href="{}" rel="noopener noreferrer nofollow">{}<span>{}</span></a>',
+        css,
+        href,
+        lead,
+        text,
+    )
 
 
 @register.filter

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
-from catalog import selectors as catalog
+from catalog.views.close_names import close_names
 from portal.access.api.errors import error_body
 from portal.access.api.renderers import json_response
 from portal.access.viewer import ANONYMOUS, Viewer
@@ -38,13 +38,19 @@ def _viewer(request: HttpRequest) -> Viewer:
 def _page(request: HttpRequest, status: HTTPStatus, context: dict[str, Any]) -> HttpResponse:
     """An error page: inside the shell for people who are signed in, at the door for everyone else."""
     name = "errors/shell.html" if _viewer(request).is_signed_in else "errors/door.html"
-    page = loader.get_template(name).render({"status": status, "problem_id": request_id.get(), **context}, request)
+    page = loader.get_template(name).render(
+        {"status": status, "problem_id": request_id.get(), **context}, request
+    )
     return HttpResponse(page, status=status)
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """400: the address or the form does not fit."""
-    error = exception if isinstance(exception, errors.CallboardError) else errors.InputError("The request does not fit.")
+    error = (
+        exception
+        if isinstance(exception, errors.CallboardError)
+        else errors.InputError("The request does not fit.")
+    )
     if wants_json(request):
         return _json(request, error)
     return _page(
@@ -52,16 +58,22 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
         HTTPStatus.BAD_REQUEST,
         {
             "title": "This request does not fit",
-            "lede": str(error) if isinstance(exception, errors.CallboardError) else "Part of the address or the form cannot be read.",
+            "lede": str(error)
+            if isinstance(exception, errors.CallboardError)
+            else "Part of the address or the form cannot be read.",
             "remedy": error.remedy or "Go back and try again from the page itself.",
         },
     )
 
 
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """403: known, but may not do this."""
     said = str(exception) if exception else ""
-    error = exception if isinstance(exception, errors.CallboardError) else errors.NotAllowedError(said or "Not allowed.")
+    error = (
+        exception
+        if isinstance(exception, errors.CallboardError)
+        else errors.NotAllowedError(said or "Not allowed.")
+    )
     if wants_json(request):
         return _json(request, error)
     return _page(
@@ -88,7 +100,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
-def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404: not there, or not for this viewer. The address of an entity is answered with close names."""
     if wants_json(request):
         return _json(request, errors.NotFoundError(f"Nothing answers at {request.path}."))
@@ -105,7 +117,7 @@ def page_not_found(request: HttpRequest, exception: Exception | None = None) -> 
             "lede": "The address asks for an entity that was never in this catalog, or that you may not see.",
             "ref": f"{kind}:{namespace}/{name}",
             "name": name,
-            "close": catalog.close_names(viewer, kind=kind, namespace=namespace, name=name),
+            "close": close_names(viewer, kind=kind, namespace=namespace, name=name),
         }
     return _page(request, HTTPStatus.NOT_FOUND, context)
 
@@ -122,9 +134,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def for_error(request: HttpRequest, error: errors.CallboardError) -> HttpResponse:
     """The page for an error of ours that a view raised."""
     if isinstance(error, errors.NotFoundError):
-        return page_not_found(request, error)
+        return not_found(request, error)
     if isinstance(error, errors.NotAllowedError):
-        return permission_denied(request, error)
+        return forbidden(request, error)
     if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return _page(
             request,
@@ -132,5 +144,7 @@ def for_error(request: HttpRequest, error: errors.CallboardError) -> HttpRespons
             {"title": "This did not work", "lede": error.message, "remedy": error.remedy},
         )
     return _page(
-        request, HTTPStatus(error.status), {"title": "Not just now", "lede": error.message, "remedy": error.remedy}
+        request,
+        HTTPStatus(error.status),
+        {"title": "Not just now", "lede": error.message, "remedy": error.remedy},
     )

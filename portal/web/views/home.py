@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -32,8 +33,7 @@ def _cards(viewer: Viewer, column: str) -> list[Card]:
     for entry in registry.active(HomeCard):
         if entry.column != column or (entry.permission and not viewer.allows(entry.permission)):
             continue
-        make = entry.context
-        made = produce(entry, lambda make=make: make(viewer), subject=viewer.actor)
+        made = produce(entry, partial(entry.context, viewer), subject=viewer.actor)
         if made.value is not None or made.problem:
             cards.append(Card(entry.key, entry.title, entry.template, made.value, made.age, made.problem))
     return cards

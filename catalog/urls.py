@@ -1,0 +1,22 @@
+"""Pages of the catalog. The address of an entity is its namespace, kind and name, lower case."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from catalog.views import entity, index, problems, sources
+
+app_name = "catalog"
+urlpatterns = [
+    path("", index.index, name="index"),
+    path("apis/", index.apis, name="apis"),
+    path("problems/", problems.problems, name="problems"),
+    path("sources/", sources.sources, name="sources"),
+    path("sources/<uuid:key>/", sources.source, name="source"),
+    path("sources/<uuid:key>/progress/", sources.progress, name="source-progress"),
+    path("sources/<uuid:key>/sync/", sources.sync, name="source-sync"),
+    path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
+    path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
+    path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),
+    path("<str:namespace>/<str:kind>/<str:name>/<slug:tab>/", entity.entity, name="entity-tab"),
+]

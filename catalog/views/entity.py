@@ -1,0 +1,109 @@
+"""The page of one entity: its head, its tabs, the cards of its overview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from catalog.models import Entity
+from catalog.presenters.refs import entity_url
+from catalog.refs import RefError, canonical, parse_ref
+from catalog.views.entity_parts import document_of, page_of
+from catalog.views.viewing import named, site, viewer_of
+from portal.access.viewer import Viewer
+from portal.plugins.points import EntityTab
+from portal.plugins.producing import produce
+from portal.plugins.registry import registry
+
+OVERVIEW = "overview"
+
+
+@dataclass(frozen=True, slots=True)
+class TabLink:
+    """A tab in the row of tabs."""
+
+    key: str
+    title: str
+    url: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTab:
+    """The tab that is open, with what it made, or why it has nothing to show."""
+
+    key: str
+    title: str
+    template: str
+    context: Mapping[str, Any] | None
+    problem: str
+    wide: bool = False
+
+
+def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
+    """The entity at an address, with its document and source. One statement."""
+    rows = Entity.objects.visible_to(viewer).filter(ref=canonical(kind, namespace, name))
+    entity: Entity | None = named(rows).select_related("document", "source").first()
+    if entity is None:
+        raise Http404("There is no such entity.")
+    return entity
+
+
+def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
+    return [
+        tab
+        for tab in registry.active(EntityTab)
+        if (not tab.permission or viewer.allows(tab.permission)) and tab.applies(entity)
+    ]
+
+
+@require_safe
+def entity(request: HttpRequest, namespace: str, kind: str, name: str, tab: str = OVERVIEW) -> HttpResponse:
+    """One tab of one entity. Another letter case in the address leads to the one that counts."""
+    viewer = viewer_of(request)
+    found = _entity(viewer, namespace, kind, name)
+    address = entity_url(found.ref, tab)
+    if request.path != address and request.path.lower() == address.lower():
+        return HttpResponseRedirect(address)
+    tabs = _tabs(viewer, found)
+    chosen = next((entry for entry in tabs if entry.key == tab), None)
+    if chosen is None:
+        raise Http404("This entity has no such page.")
+    made = produce(chosen, partial(chosen.context, viewer, found), subject=f"{found.ref} {viewer.actor}")
+    context = {
+        "view": page_of(viewer, found),
+        "site": site(request),
+        "tabs": [TabLink(entry.key, entry.title, entity_url(found.ref, entry.key)) for entry in tabs],
+        "tab": OpenTab(
+            chosen.key, chosen.title, chosen.template, made.value, made.problem, wide=chosen.key == "raw"
+        ),
+    }
+    return render(request, "catalog/entity/base.html", context)
+
+
+@require_safe
+def definition_text(request: HttpRequest, namespace: str, kind: str, name: str) -> HttpResponse:
+    """The definition of an API as it is, as plain text that no browser runs."""
+    found = _entity(viewer_of(request), namespace, kind, name)
+    definition = (document_of(found).get("spec") or {}).get("definition")
+    if not isinstance(definition, str):
+        raise Http404("This entity has no definition.")
+    response = HttpResponse(definition, content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'inline; filename="{found.name}.txt"'
+    return response
+
+
+@require_safe
+def by_ref(request: HttpRequest, ref: str) -> HttpResponse:
+    """``/catalog/by-ref/component:default/shop`` leads to the page of the entity."""
+    try:
+        parsed = parse_ref(ref.rstrip("/"), default_kind="component")
+    except RefError as error:
+        raise Http404(str(error)) from error
+    return HttpResponseRedirect(entity_url(parsed.canonical))

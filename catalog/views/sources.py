@@ -1,0 +1,310 @@
+"""Where entities come from: the list of sources, one source, and reading it again now."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.contrib import messages
+from django.db.models import Count, IntegerField, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.views.decorators.http import require_POST, require_safe
+
+from catalog.models import Entity, Problem, Source, Sync
+from catalog.presenters.problem import ProblemView
+from catalog.services.sources import request_sync
+from catalog.views.problems import present
+from catalog.views.viewing import admin_address, viewer_of, with_query
+from portal.access.querysets import RestrictedQuerySet
+from portal.access.viewer import CURATE, Viewer
+from portal.core.errors import NotAllowedError
+from portal.jobs.models import Job
+
+PAGE = 100
+SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
+_ICONS = {Source.Type.GIT: "branch", Source.Type.URL: "link", Source.Type.FILE: "folder"}
+_OUTCOMES = {
+    Sync.State.RUNNING: ("run", "Reading"),
+    Sync.State.UNCHANGED: ("ok", "Unchanged"),
+    Sync.State.DONE: ("ok", "Done"),
+    Sync.State.PARTIAL: ("warn", "Done, with problems"),
+    Sync.State.FAILED: ("bad", "Failed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A source in the list."""
+
+    name: str
+    url: str
+    icon: str
+    kind: str
+    target: str
+    level: str
+    outcome: str
+    entities: int
+    entities_url: str
+    problems: int
+    problems_url: str
+    last_success_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRow:
+    """One reading of a source. ``seconds`` is None while it runs."""
+
+    started_at: datetime
+    level: str
+    outcome: str
+    actor: str
+    added: int
+    changed: int
+    removed: int
+    problems: int
+    seconds: float | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What is being done right now; ``total`` 0 where that is not known yet."""
+
+    title: str
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SourcesPage:
+    rows: list[SourceRow]
+    add_url: str
+    next_url: str
+    previous_url: str
+
+
+@dataclass(slots=True)
+class SourcePage:
+    """The page of one source; the banner that is asked for every second needs only the part without a default."""
+
+    name: str
+    url: str
+    icon: str
+    kind: str
+    target: str
+    version: str
+    enabled: bool
+    may_define_people: bool
+    rhythm: str
+    last_success_at: datetime | None
+    last_error: str
+    running: Running | None
+    progress_url: str
+    sync_url: str
+    admin_url: str
+    entities: int = 0
+    entities_url: str = ""
+    problems: int = 0
+    problems_url: str = ""
+    problem_list: list[ProblemView] = field(default_factory=list)
+    syncs: list[SyncRow] = field(default_factory=list)
+
+
+def outcome_of(state: str | None, enabled: bool = True) -> tuple[str, str]:
+    """Level and word for the state of a sync; for a source that was never read, or is off, without one."""
+    if not enabled:
+        return "idle", "Switched off"
+    return _OUTCOMES[Sync.State(state)] if state else ("wait", "Not read yet")
+
+
+def _entities_url(source: Source) -> str:
+    return f"{reverse('catalog:index')}?{urlencode({'source': source.name})}"
+
+
+def _problems_url(source: Source) -> str:
+    return f"{reverse('catalog:problems')}?{urlencode({'source': source.pk})}"
+
+
+def _with_counts(viewer: Viewer, sources: RestrictedQuerySet[Source]) -> RestrictedQuerySet[Source]:
+    """Adds ``last_state``, ``entity_count`` and ``problem_count``, all in the same statement."""
+    here = OuterRef("pk")
+    last = Sync.objects.visible_to(viewer).filter(source=here).order_by("-started_at").values("state")[:1]
+    entities = (
+        Entity.objects.visible_to(viewer)
+        .filter(source=here)
+        .order_by()
+        .values("source")
+        .annotate(n=Count("pk"))
+        .values("n")
+    )
+    problems = (
+        Problem.objects.visible_to(viewer)
+        .filter(source=here)
+        .order_by()
+        .values("source")
+        .annotate(n=Count("pk"))
+        .values("n")
+    )
+    return sources.annotate(
+        last_state=Subquery(last),
+        entity_count=Coalesce(Subquery(entities, output_field=IntegerField()), 0),
+        problem_count=Coalesce(Subquery(problems, output_field=IntegerField()), 0),
+    )
+
+
+@require_safe
+def sources(request: HttpRequest) -> HttpResponse:
+    """Every source by name, 100 a page."""
+    viewer = viewer_of(request)
+    after, before = request.GET.get("after", ""), request.GET.get("before", "")
+    rows = _with_counts(viewer, Source.objects.visible_to(viewer))
+    if before:
+        found = list(rows.filter(name__lt=before).order_by("-name")[: PAGE + 1])
+        page, earlier, later = found[:PAGE][::-1], len(found) > PAGE, True
+    else:
+        found = list((rows.filter(name__gt=after) if after else rows).order_by("name")[: PAGE + 1])
+        page, earlier, later = found[:PAGE], bool(after), len(found) > PAGE
+    shown = []
+    for source in page:
+        level, outcome = outcome_of(source.last_state, source.enabled)
+        shown.append(
+            SourceRow(
+                name=source.name,
+                url=reverse("catalog:source", args=[source.pk]),
+                icon=_ICONS.get(Source.Type(source.type), "link"),
+                kind=source.get_type_display(),
+                target=source.target,
+                level=level,
+                outcome=outcome,
+                entities=source.entity_count,
+                entities_url=_entities_url(source),
+                problems=source.problem_count,
+                problems_url=_problems_url(source),
+                last_success_at=source.last_success_at,
+            )
+        )
+    context = SourcesPage(
+        rows=shown,
+        add_url=admin_address(viewer, "catalog_source_add"),
+        next_url=with_query(request, after=page[-1].name) if page and later else "",
+        previous_url=with_query(request, before=page[0].name) if page and earlier else "",
+    )
+    return render(request, "catalog/sources.html", {"page": context})
+
+
+def _found(viewer: Viewer, key: uuid.UUID, action: str = "view") -> Source:
+    source = Source.objects.visible_to(viewer, action).filter(pk=key).first()
+    if source is None:
+        raise Http404("There is no such source.")
+    return source
+
+
+def _running(viewer: Viewer, source: Source) -> Running | None:
+    """The job that reads this source, or the sync it began, for those who may not look at jobs."""
+    waiting = Job.objects.visible_to(viewer).filter(
+        key=f"catalog.sync:{source.pk}", state__in=(Job.State.QUEUED, Job.State.RUNNING)
+    )
+    job = waiting.order_by("-state", "created_at").first()
+    if job is not None and job.state == Job.State.RUNNING:
+        return Running("Reading now.", job.progress_text, job.progress_done, job.progress_total)
+    if job is not None and not job.attempts:
+        return Running("Waiting for a worker.", "")
+    if Sync.objects.visible_to(viewer).filter(source=source, state=Sync.State.RUNNING).exists():
+        return Running("Reading now.", "")
+    return None
+
+
+def _rhythm(seconds: int, enabled: bool) -> str:
+    if not enabled or not seconds:
+        return "only on demand"
+    if seconds % 3600 == 0:
+        return "every hour" if seconds == 3600 else f"every {seconds // 3600} h"
+    return f"every {seconds // 60} min" if seconds % 60 == 0 else f"every {seconds} s"
+
+
+def _page(viewer: Viewer, source: Source) -> SourcePage:
+    """The head of the page: everything but lists and counts."""
+    return SourcePage(
+        name=source.name,
+        url=reverse("catalog:source", args=[source.pk]),
+        icon=_ICONS.get(Source.Type(source.type), "link"),
+        kind=source.get_type_display(),
+        target=source.target,
+        version=source.version,
+        enabled=source.enabled,
+        may_define_people=source.may_define_people,
+        rhythm=_rhythm(source.interval, source.enabled),
+        last_success_at=source.last_success_at,
+        last_error=source.last_error,
+        running=_running(viewer, source),
+        progress_url=reverse("catalog:source-progress", args=[source.pk]),
+        sync_url=reverse("catalog:source-sync", args=[source.pk])
+        if viewer.allows(CURATE) and source.enabled
+        else "",
+        admin_url=admin_address(viewer, "catalog_source_change", source.pk),
+    )
+
+
+@require_safe
+def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """One source: how fresh it is, what it brought, what is wrong with it, its last readings."""
+    viewer = viewer_of(request)
+    found = _with_counts(viewer, Source.objects.visible_to(viewer)).filter(pk=key).first()
+    if found is None:
+        raise Http404("There is no such source.")
+    page = _page(viewer, found)
+    page.entities, page.entities_url = found.entity_count, _entities_url(found)
+    page.problems, page.problems_url = found.problem_count, _problems_url(found)
+    if page.problems:
+        problems = Problem.objects.visible_to(viewer).filter(source=found)
+        page.problem_list = present(
+            viewer, problems.order_by("severity", "url", "document", "line", "pk")[:SHOWN_PROBLEMS]
+        )
+    syncs = Sync.objects.visible_to(viewer).filter(source=found).order_by("-started_at")[:SHOWN_SYNCS]
+    page.syncs = [_sync_row(row) for row in syncs]
+    return render(request, "catalog/source.html", {"page": page})
+
+
+def _sync_row(sync: Sync) -> SyncRow:
+    level, outcome = outcome_of(sync.state)
+    return SyncRow(
+        started_at=sync.started_at,
+        level=level,
+        outcome=outcome,
+        actor=sync.actor.partition(":")[2] or sync.actor,
+        added=sync.added,
+        changed=sync.changed,
+        removed=sync.removed,
+        problems=sync.problems,
+        seconds=(sync.finished_at - sync.started_at).total_seconds() if sync.finished_at else None,
+        error=sync.error,
+    )
+
+
+@require_safe
+def progress(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """The progress banner alone, for the script that asks every second. When it is over, the page loads itself anew."""
+    viewer = viewer_of(request)
+    page = _page(viewer, _found(viewer, key))
+    response = render(request, "catalog/source_progress.html", {"page": page})
+    if page.running is None:
+        response["HX-Refresh"] = "true"
+    return response
+
+
+@require_POST
+def sync(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
+    """Queue a reading now. For those who curate."""
+    viewer = viewer_of(request)
+    if not viewer.allows(CURATE):
+        raise NotAllowedError("Reading a source now is for people who curate the catalog.")
+    found = _found(viewer, key, CURATE)
+    request_sync(actor=viewer, source=found)
+    messages.success(request, f"{found.name} is being read.")
+    return HttpResponseRedirect(reverse("catalog:source", args=[found.pk]))
