@@ -13,7 +13,9 @@ REASON = "a sync reads for the system"
 
 def known_versions(source: Source) -> dict[str, tuple[str, str]]:
     """Address -> (version, digest) of the files of a source as they were last read."""
-    rows = SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
+    rows = (
+        SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
+    )
     return {url: (version, digest) for url, version, digest in rows}
 
 

@@ -52,7 +52,9 @@ def checked_body(
         if kind is None:
             if extra:
                 continue
-            raise InputError(f"request/body must NOT have additional properties, found '{name}'", code="api.body.extra")
+            raise InputError(
+                f"request/body must NOT have additional properties, found '{name}'", code="api.body.extra"
+            )
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise InputError(f"request/body/{name} must be {NAMES[kind]}", code="api.body.type")
     return dict(body)

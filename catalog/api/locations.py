@@ -37,7 +37,9 @@ class LocationsView(APIBase):
     mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "register"}
 
-    @extend_schema(operation_id="catalog_locations_list", responses={200: {"type": "array", "items": {"type": "object"}}})
+    @extend_schema(
+        operation_id="catalog_locations_list", responses={200: {"type": "array", "items": {"type": "object"}}}
+    )
     def get(self, request: Request) -> HttpResponse:
         refuse_unknown_parameters(request, ())
         rows = registered_locations(self.viewer).order_by("created_at", "pk")
@@ -68,7 +70,10 @@ class LocationsView(APIBase):
             raise InputError(f"presence must be required or optional, found {presence!r}.")
         try:
             source = create_source(
-                actor=self.viewer, target=body["target"], registered_by=Source.RegisteredBy.API, presence=presence
+                actor=self.viewer,
+                target=body["target"],
+                registered_by=Source.RegisteredBy.API,
+                presence=presence,
             )
         except SourceTakenError as error:
             if on_conflict != "refresh" or "id" not in error.details:
@@ -80,7 +85,12 @@ class LocationsView(APIBase):
     def _dry_run(self, target: str) -> HttpResponse:
         exists = registered_locations(self.viewer).filter(target=target).exists()
         entities = preview_location(target=target)
-        location = {"type": "url", "target": target, "id": f"url:{target}", "entityRef": generated_ref("url", target)}
+        location = {
+            "type": "url",
+            "target": target,
+            "id": f"url:{target}",
+            "entityRef": generated_ref("url", target),
+        }
         return json_response({"exists": exists, "location": location, "entities": entities}, status=201)
 
 
@@ -171,7 +181,11 @@ class RefreshView(APIBase):
     mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "refresh"}
 
-    @extend_schema(operation_id="catalog_refresh", request={"application/json": {"type": "object"}}, responses={200: None})
+    @extend_schema(
+        operation_id="catalog_refresh",
+        request={"application/json": {"type": "object"}},
+        responses={200: None},
+    )
     def post(self, request: Request) -> HttpResponse:
         refuse_unknown_parameters(request, ())
         body = checked_body(request, required={"entityRef": str}, optional={"authorizationToken": str})

@@ -17,7 +17,12 @@ from portal.core.errors import InputError
 
 
 def _error(problem: Problem) -> dict[str, Any]:
-    body = {"name": problem.error_name, "message": problem.message, "code": problem.rule, "path": problem.path}
+    body = {
+        "name": problem.error_name,
+        "message": problem.message,
+        "code": problem.rule,
+        "path": problem.path,
+    }
     return body | ({"remedy": problem.remedy} if problem.remedy else {})
 
 
@@ -49,7 +54,9 @@ class AnalyzeLocationView(APIBase):
                    responses={200: {"type": "object"}})  # fmt: skip
     def post(self, request: Request) -> HttpResponse:
         refuse_unknown_parameters(request, ())
-        body = checked_body(request, required={"location": dict}, optional={"catalogFilename": str}, extra=True)
+        body = checked_body(
+            request, required={"location": dict}, optional={"catalogFilename": str}, extra=True
+        )
         target = body["location"].get("target")
         if not isinstance(target, str) or not isinstance(body["location"].get("type"), str):
             raise InputError("request/body/location must have type and target", code="api.body.missing")

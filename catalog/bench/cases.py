@@ -43,10 +43,21 @@ def cases(refs: list[str], component: str) -> list[Case]:
     facets = f"{catalog}/entity-facets?facet=spec.type&facet=spec.lifecycle&facet=relations.ownedBy&filter=kind=component"
     words = f"{catalog}/entities/by-query?limit=20&fullTextFilterTerm=data&fullTextFilterFields=metadata.name,metadata.title"
     return [
-        Case("by name", f"{catalog}/entities/by-name/component/default/{component}", Stock(1.8, 810), (1.0, 1.5)),
+        Case(
+            "by name",
+            f"{catalog}/entities/by-name/component/default/{component}",
+            Stock(1.8, 810),
+            (1.0, 1.5),
+        ),
         Case("page of 20, three filters, sorted", page, Stock(27, 67)),
         Case("facets of components", facets, Stock(37, 51)),
         Case("all components", f"{catalog}/entities?filter=kind=component", Stock(52, 20)),
-        Case("100 references", f"{catalog}/entities/by-refs", Stock(3, 403), (1.0, 1.5), {"entityRefs": refs}),
-        Case("full-text filter page", words + "&filter=kind=component&orderField=metadata.name,asc", Stock(8.5, 136)),
+        Case(
+            "100 references", f"{catalog}/entities/by-refs", Stock(3, 403), (1.0, 1.5), {"entityRefs": refs}
+        ),
+        Case(
+            "full-text filter page",
+            words + "&filter=kind=component&orderField=metadata.name,asc",
+            Stock(8.5, 136),
+        ),
     ]

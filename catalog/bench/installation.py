@@ -45,7 +45,7 @@ class Installation:
 
     def manage(self, *arguments: str) -> str:
         """Run ``manage.py``; returns what it printed."""
-        answer = subprocess.run(  # noqa: S603  (our own program and arguments)
+        answer = subprocess.run(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
             env=self.env, capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -69,7 +69,7 @@ class Installation:
             "scheduler": [sys.executable, str(settings.BASE_DIR / "manage.py"), "scheduler"],
         }.items():
             log = (self.folder / f"{name}.log").open("wb")
-            self.processes[name] = subprocess.Popen(  # noqa: S603  (our own program and arguments)
+            self.processes[name] = subprocess.Popen(
                 command, env=self.env, stdout=log, stderr=log, cwd=settings.BASE_DIR, start_new_session=True
             )
         self._wait_until_ready()

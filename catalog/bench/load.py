@@ -102,9 +102,22 @@ end
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.lua"
         path.write_text(script)
-        command = ["wrk", "-t1", f"-c{clients}", f"-d{int(max(seconds, 1))}s", "--timeout", "30s", "-s", str(path)]
-        answer = subprocess.run(  # noqa: S603  (our own arguments, loopback only)
-            [*command, f"http://127.0.0.1:{port}{case.path}"], capture_output=True, text=True, check=True, timeout=120
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{clients}",
+            f"-d{int(max(seconds, 1))}s",
+            "--timeout",
+            "30s",
+            "-s",
+            str(path),
+        ]
+        answer = subprocess.run(
+            [*command, f"http://127.0.0.1:{port}{case.path}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=120,
         )
     line = next(line for line in answer.stdout.splitlines() if line.startswith("RESULT"))
     requests, microseconds, errors = map(int, line.split()[1:])

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import orjson
 
+from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Collected, Declared, Rival
+from catalog.ingest.documents import Outcome, process_file
+from catalog.ingest.locations import generated_name, location_entity
 from catalog.ingest.problems import Problem, Rejected
-from catalog.ingest.process import Processed, Target, process_document
+from catalog.ingest.process import Processed, process_document
+from catalog.ingest.rules import AllowRule, AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
-from catalog.refs import LocationRef, RefError, canonical, parse_ref
+from catalog.refs import LocationRef
 from portal.core.errors import CallboardError, NotFoundError
-from portal.core.yaml import Document, load_documents
 
 MAX_DEPTH = 32
 MAX_FILES = 50_000
@@ -68,14 +71,16 @@ class SourceDescription:
     @classmethod
     def of_target(cls, target: str, registry: KindRegistry) -> SourceDescription:
         """A registration that somebody only asks about."""
-        digest = hashlib.sha1(f"url:{target}".encode(), usedforsecurity=False).hexdigest()
+        root = LocationRef("url", target)
         allowed = frozenset(k.name.lower() for k in registry.kinds.values() if k.default_allowed)
-        return cls(LocationRef("url", target), f"generated-{digest}", False, allowed)
+        return cls(root, generated_name(root), False, allowed)
 
     @property
     def fingerprint(self) -> str:
         """Changes when the same files would be taken in differently."""
-        body = orjson.dumps([*self.root, self.name, self.optional, sorted(self.allowed), self.branch, self.pattern])
+        body = orjson.dumps(
+            [*self.root, self.name, self.optional, sorted(self.allowed), self.branch, self.pattern]
+        )
         return hashlib.sha1(body, usedforsecurity=False).hexdigest()[:12]
 
 
@@ -104,65 +109,70 @@ def collect(
 
 
 class _Walk:
-    def __init__(self, source: SourceDescription, session: ReadSession, registry: KindRegistry, progress: Progress) -> None:
+    def __init__(
+        self, source: SourceDescription, session: ReadSession, registry: KindRegistry, progress: Progress
+    ) -> None:
         self.source = source
         self.session = session
         self.registry = registry
         self.progress = progress
         self.found = Collected()
         self.origin = LocationRef("file" if source.root.type == "file" else "url", source.root.target)
+        self.rules = AllowRules([AllowRule(frozenset((kind, "") for kind in source.allowed))])
         self.queue: deque[_Visit] = deque()
-        self.refs_of_url: dict[str, list[tuple[str, int, int]]] = {}
+        self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
         self.location_errors: dict[str, Problem] = {}
 
     def run(self) -> Collected:
-        root_ref = self._root()
-        self.queue.append(_Visit(self.source.root, root_ref, self.source.optional, 0))
+        self.queue.append(_Visit(self.source.root, self._root(), self.source.optional, 0))
         while self.queue:
             self._visit(self.queue.popleft())
-            total = self.found.files + len(self.queue)
-            self.progress(self.found.files, total, "Reading")
+            self.progress(self.found.files, self.found.files + len(self.queue), "Reading")
         self._settle()
         return self.found
 
-    # --- the Location entity that stands for the registration
-
     def _root(self) -> str:
-        value = {
-            "apiVersion": "backstage.io/v1alpha1",
-            "kind": "Location",
-            "metadata": {"name": self.source.name, "namespace": "default"},
-            "spec": {"type": self.origin.type, "target": self.source.root.target},
-        }
-        if self.source.optional:
-            value["spec"]["presence"] = "optional"  # type: ignore[index]  # a mapping two lines above
+        """The Location entity that stands for the registration."""
+        value = location_entity(self.origin)
+        value["metadata"]["name"] = self.source.name
         processed = process_document(
             value, location=self.origin, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
-            read_placeholder=None,
+            read_placeholder=self._placeholder,
         )  # fmt: skip
-        self._declare(processed, Document(0, 1), self.source.root.target, "", "")
+        self._declare(Outcome(0, 1, processed), processed, self.source.root.target, "", "")
         return processed.ref
+
+    def _placeholder(self, place: LocationRef) -> bytes:
+        return self.session.read(place).data
 
     # --- files
 
     def _visit(self, visit: _Visit) -> None:
-        self.session.check()
+        first = visit.depth == 0
         try:
-            places = self.session.expand(visit.location, branch=self.source.branch, pattern=self.source.pattern)
+            places = self.session.expand(
+                visit.location,
+                branch=self.source.branch if first else "",
+                pattern=self.source.pattern if first else "",
+            )
         except CallboardError as error:
             self._unreadable(visit, visit.location.target, error)
             return
         for place in places:
             if self.found.files >= MAX_FILES:
-                problem = Problem("catalog.read.too-many-files", f"More than {MAX_FILES} files; the rest is not read.")
-                self.found.problems.append((problem, ""))
+                message = f"There are more than {MAX_FILES} files; the rest is not read."
+                self._location_error(
+                    visit.parent, Problem("catalog.read.too-many-files", message, url=place.target)
+                )
                 return
             self._read(place, visit)
 
     def _read(self, place: LocationRef, visit: _Visit) -> None:
         url = place.target
-        if url in self.refs_of_url:  # another Location leads to the same file: one more parent, nothing to read
-            for ref, document, line in self.refs_of_url[url]:
+        if (
+            url in self.documents_of
+        ):  # another Location leads to the same file: one more parent, nothing to read
+            for ref, document, line in self.documents_of[url]:
                 self.found.rivals.append(Rival(ref, url, document, line, visit.parent, True))
             return
         try:
@@ -172,13 +182,14 @@ class _Walk:
             return
         self.found.files += 1
         self.found.read.add(url)
-        self.refs_of_url[url] = []
-        for document in load_documents(file.data):
+        self.documents_of[url] = []
+        outcomes = process_file(
+            file.data, location=place, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
+            read_placeholder=self._placeholder, rules=self.rules,
+        )  # fmt: skip
+        for outcome in outcomes:
             self.found.documents += 1
-            if document.error is not None:
-                self._broken(document, url, visit)
-            elif document.value is not None:
-                self._take(document, place, file.commit, visit)
+            self._take(outcome, url, file.commit, visit)
 
     def _unreadable(self, visit: _Visit, url: str, error: CallboardError) -> None:
         if visit.optional and isinstance(error, NotFoundError):
@@ -191,104 +202,84 @@ class _Walk:
         self.found.unread.setdefault(visit.location.target, error.message)
         if visit.depth == 0:
             self.found.unread[""] = error.message
-        self.found.problems.append((problem, visit.parent))
-        self.location_errors.setdefault(visit.parent, problem)
+        self._location_error(visit.parent, problem)
 
-    def _broken(self, document: Document, url: str, visit: _Visit) -> None:
-        error = document.error
-        assert error is not None  # noqa: S101  (the caller has just looked)
-        place = error.place
-        problem = Problem(
-            rule=error.code, message=error.message, remedy=error.remedy, url=url, document=document.index,
-            line=place.line if place else document.first_line, column=place.column if place else 1,
-            source_line=place.source_line if place else "",
-        )  # fmt: skip
-        self.found.broken.add(url)
-        self.found.read.discard(url)
-        self.found.problems.append((problem, visit.parent))
-        self.location_errors.setdefault(visit.parent, problem)
+    def _location_error(self, ref: str, problem: Problem) -> None:
+        self.found.problems.append((problem, ref))
+        self.location_errors.setdefault(ref, problem)
 
     # --- documents
 
-    def _take(self, document: Document, place: LocationRef, commit: str, visit: _Visit) -> None:
-        url = place.target
-        try:
-            processed = process_document(
-                document.value, location=place, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
-                read_placeholder=lambda base, target: self.session.read_relative(base, target).data,
-            )  # fmt: skip
-        except Rejected as rejected:
-            self._refuse(document, url, visit, rejected.ref, rejected.problems)
+    def _take(self, outcome: Outcome, url: str, commit: str, visit: _Visit) -> None:
+        processed = outcome.processed
+        if processed is None:
+            self._refuse(outcome, url, visit)
             return
-        if processed.kind.lower() not in self.source.allowed:
-            self._refuse(document, url, visit, "", [_not_allowed(processed)])
+        if _may_clash(processed.entity):
+            try:
+                flatten(processed.entity)
+            except Rejected as rejected:
+                problems = tuple(
+                    replace(p, url=url, document=outcome.index, line=outcome.line) for p in rejected.problems
+                )
+                self._refuse(replace(outcome, processed=None, problems=problems), url, visit)
+                return
+        self.found.problems += [(problem, processed.ref) for problem in outcome.problems]
+        if not self._outranks(outcome, processed, url, visit):
             return
-        for problem in processed.warnings:
-            self.found.problems.append((problem.located(document, url), processed.ref))
-        if not self._is_first(processed, document, url, visit):
-            return
-        self._declare(processed, document, url, commit, visit.parent)
+        self._declare(outcome, processed, url, commit, visit.parent)
         for target in processed.targets:
-            self._follow(target, processed.ref, visit)
+            if visit.depth >= MAX_DEPTH:
+                message = f"{processed.ref} is {MAX_DEPTH} Locations deep; its targets are not read."
+                self._location_error(
+                    processed.ref, Problem("catalog.read.too-deep", message, url=url, line=outcome.line)
+                )
+                return
+            self.queue.append(
+                _Visit(target, processed.ref, processed.presence == "optional", visit.depth + 1)
+            )
 
-    def _refuse(self, document: Document, url: str, visit: _Visit, ref: str, problems: Iterable[Problem]) -> None:
-        located = [problem.located(document, url) for problem in problems]
-        self.found.problems += [(problem, ref) for problem in located]
-        if ref:
-            self.found.failed.setdefault(ref, located[0])
-            owner = _owner_hint(document.value)
-            if owner:
-                self.found.owner_hints[ref] = owner
-        else:
+    def _refuse(self, outcome: Outcome, url: str, visit: _Visit) -> None:
+        self.found.problems += [(problem, outcome.ref) for problem in outcome.problems]
+        first = outcome.problems[0]
+        if outcome.ref and first.rule != "catalog.kind.not-allowed":
+            self.found.failed.setdefault(outcome.ref, first)
+            return
+        # Nobody knows which entity this was, so what the file declared before is left alone.
+        if not outcome.ref:
             self.found.broken.add(url)
             self.found.read.discard(url)
-            self.location_errors.setdefault(visit.parent, located[0])
+        self.location_errors.setdefault(visit.parent, first)
 
-    def _is_first(self, processed: Processed, document: Document, url: str, visit: _Visit) -> bool:
-        """Within one file the last document wins, between files the first (catalog format, conflict)."""
+    def _outranks(self, outcome: Outcome, processed: Processed, url: str, visit: _Visit) -> bool:
+        """Whether this declaration counts: in one file the last does, between files the first (catalog format, conflict)."""
         earlier = self.found.declared.get(processed.ref)
         if earlier is None:
             return True
         if earlier.url == url:
             rival = Rival(processed.ref, url, earlier.document, earlier.line, earlier.parent_ref, True)
-            self.found.rivals.append(rival)
             message = f"{processed.ref} stands in this file twice; the last document counts."
             remedy = "Remove one of the two documents."
-            place, wins = (url, earlier.document, earlier.line), True
         else:
-            rival = Rival(processed.ref, url, document.index, document.first_line, visit.parent, False)
-            self.found.rivals.append(rival)
+            rival = Rival(processed.ref, url, outcome.index, outcome.line, visit.parent, False)
             message = f"{processed.ref} is declared by {earlier.url} already, which keeps it."
             remedy = "Rename one of the two, or remove this document."
-            place, wins = (url, document.index, document.first_line), False
+        self.found.rivals.append(rival)
         problem = Problem(
             rule="catalog.conflict", message=message, remedy=remedy, path="/metadata/name", value=processed.name,
-            error_name="ConflictError", severity="warning", url=place[0], document=place[1], line=place[2],
+            error_name="ConflictError", severity="warning", url=url, document=rival.document, line=rival.line,
         )  # fmt: skip
         self.found.problems.append((problem, processed.ref))
-        return wins
+        return rival.same_file
 
-    def _declare(self, processed: Processed, document: Document, url: str, commit: str, parent: str) -> None:
+    def _declare(self, outcome: Outcome, processed: Processed, url: str, commit: str, parent: str) -> None:
         self.found.declared[processed.ref] = Declared(
             ref=processed.ref, kind=processed.kind, namespace=processed.namespace, name=processed.name,
-            entity=processed.entity, relations=tuple(processed.relations), url=url, document=document.index,
-            line=document.first_line, commit=commit, parent_ref=parent,
+            entity=processed.entity, relations=processed.relations, url=url, document=outcome.index,
+            line=outcome.line, commit=commit, parent_ref=parent,
         )  # fmt: skip
-        if url in self.refs_of_url:
-            self.refs_of_url[url].append((processed.ref, document.index, document.first_line))
-
-    def _follow(self, target: Target, parent: str, visit: _Visit) -> None:
-        if visit.depth >= MAX_DEPTH:
-            problem = Problem(
-                "catalog.read.too-deep", f"{parent} is {MAX_DEPTH} Locations deep; its targets are not read.",
-                url=target.location.target, remedy="Let a Location nearer to the root name these files.",
-            )  # fmt: skip
-            self.found.problems.append((problem, parent))
-            self.location_errors.setdefault(parent, problem)
-            return
-        self.queue.append(_Visit(target.location, parent, target.optional, visit.depth + 1))
-
-    # --- the end
+        if url in self.documents_of:
+            self.documents_of[url].append((processed.ref, outcome.index, outcome.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -304,28 +295,27 @@ class _Walk:
                 found.failed[ref] = problem
 
 
-def _not_allowed(processed: Processed) -> Problem:
-    return Problem(
-        rule="catalog.kind.not-allowed", message=f"This source may not bring entities of kind {processed.kind}.",
-        path="/kind", value=processed.kind, error_name="NotAllowedError",
-        remedy="Ask a platform admin to allow the kind for this source.",
-    )  # fmt: skip
+def _may_clash(entity: dict[str, Any]) -> bool:
+    """Whether two keys could differ only in letter case: a cheap look before the exact one."""
+    words: set[str] = set()
+    stack: list[Any] = [entity]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, dict):
+            words.update(value)
+            stack.extend(v for v in value.values() if isinstance(v, dict | list))
+        else:
+            for item in value:
+                if isinstance(item, str):
+                    words.add(item)
+                elif isinstance(item, dict | list):
+                    stack.append(item)
+    return len({word.lower() for word in words}) < len(words)
 
 
-def _owner_hint(value: Any) -> str:
-    """The owner that a refused document names, so that its problem reaches somebody."""
-    spec = value.get("spec") if isinstance(value, dict) else None
-    owner = spec.get("owner") if isinstance(spec, dict) else None
-    metadata = value.get("metadata") if isinstance(value, dict) else None
-    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
-    try:
-        ref = parse_ref(owner, default_kind="Group", default_namespace=namespace if isinstance(namespace, str) else "default")
-    except RefError:
-        return ""
-    return canonical(*ref)
-
-
-def check_entity(entity: dict[str, Any], place: LocationRef, *, session: ReadSession, registry: KindRegistry) -> list[Problem]:
+def check_entity(
+    entity: dict[str, Any], place: LocationRef, *, session: ReadSession, registry: KindRegistry
+) -> list[Problem]:
     """Everything that is wrong with one entity; the targets of a Location are read as well.
 
     Raises:
@@ -333,16 +323,22 @@ def check_entity(entity: dict[str, Any], place: LocationRef, *, session: ReadSes
     """
     processed = process_document(
         entity, location=place, origin=place, registry=registry, hosts=session.hosts,
-        read_placeholder=lambda base, target: session.read_relative(base, target).data,
+        read_placeholder=lambda named: session.read(named).data,
     )  # fmt: skip
     problems = list(processed.warnings)
     for target in processed.targets:
         try:
-            for location in session.expand(target.location):
+            for location in session.expand(target):
                 session.read(location)
         except CallboardError as error:
-            if not (target.optional and isinstance(error, NotFoundError)):
+            if not (processed.presence == "optional" and isinstance(error, NotFoundError)):
                 problems.append(
-                    Problem(rule=error.code, message=error.message, remedy=error.remedy, error_name=error.name, path="/spec")
+                    Problem(
+                        rule=error.code,
+                        message=error.message,
+                        remedy=error.remedy,
+                        error_name=error.name,
+                        path="/spec",
+                    )
                 )
     return problems

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.ingest.problems import Problem
-
-RelationRow = tuple[str, str, str]
+from catalog.ingest.relations import Relation
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,6 @@ class Declared:
         entity: the processed document, without relations, uid and etag.
         relations: (source, type, target) references, both directions.
         parent_ref: the Location that led to its file.
-        key: what makes two declarations the same one: the file.
     """
 
     ref: str
@@ -26,7 +24,7 @@ class Declared:
     namespace: str
     name: str
     entity: dict[str, Any]
-    relations: tuple[RelationRow, ...]
+    relations: tuple[Relation, ...]
     url: str
     document: int
     line: int
@@ -55,7 +53,6 @@ class Collected:
         failed: references whose document is there but not valid now; their last good version stays.
         invalid: those of them whose own document is refused, so that nobody knows where they lead.
         problems: (finding, entity reference where one is known).
-        owner_hints: reference -> owner, for entities that were not accepted.
         unread: files and folders that could not be read; what they declared before stays, marked missing.
         broken: files of which some document has no readable name; the same holds for what they declared before.
         read: files that were read whole.
@@ -65,7 +62,6 @@ class Collected:
     failed: dict[str, Problem] = field(default_factory=dict)
     invalid: set[str] = field(default_factory=set)
     problems: list[tuple[Problem, str]] = field(default_factory=list)
-    owner_hints: dict[str, str] = field(default_factory=dict)
     rivals: list[Rival] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

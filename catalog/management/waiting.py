@@ -21,7 +21,11 @@ def wait_for_job(job: Job, *, quiet: bool, out: OutputWrapper | TextIO) -> Job:
     while True:
         runner.join(0.1)
         current = cast("Job", rows.get())
-        text = f"{current.progress_text} {current.progress_done}/{current.progress_total}" if current.progress_total else ""
+        text = (
+            f"{current.progress_text} {current.progress_done}/{current.progress_total}"
+            if current.progress_total
+            else ""
+        )
         if text and text != shown and not quiet:
             out.write(f"  {text}")
             shown = text

@@ -37,8 +37,12 @@ class EntityAttribute(models.Model):
 
     pk = models.CompositePrimaryKey("entity_id", "key_id", "value_id")
     entity = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="attributes", db_index=False)
-    key = models.ForeignKey(AttributeKey, on_delete=models.CASCADE, db_index=False, related_name="+", db_constraint=False)
-    value = models.ForeignKey(AttributeValue, on_delete=models.CASCADE, db_index=False, related_name="+", db_constraint=False)
+    key = models.ForeignKey(
+        AttributeKey, on_delete=models.CASCADE, db_index=False, related_name="+", db_constraint=False
+    )
+    value = models.ForeignKey(
+        AttributeValue, on_delete=models.CASCADE, db_index=False, related_name="+", db_constraint=False
+    )
 
     objects = RestrictedQuerySet.as_manager()
 

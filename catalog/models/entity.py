@@ -25,7 +25,9 @@ class Entity(models.Model):
         ORPHANED = "orphaned", "Orphaned"
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    ref = CodePointField(max_length=200, unique=True, editable=False, help_text="kind:namespace/name, lower case.")
+    ref = CodePointField(
+        max_length=200, unique=True, editable=False, help_text="kind:namespace/name, lower case."
+    )
     kind = CodePointField(max_length=63, editable=False)
     namespace = CodePointField(max_length=63, editable=False)
     name = CodePointField(max_length=63, editable=False)
@@ -37,10 +39,16 @@ class Entity(models.Model):
     state = models.CharField(max_length=10, choices=State, default=State.ACTIVE, editable=False)
     state_reason = models.CharField(max_length=300, blank=True, editable=False)
     state_since = models.DateTimeField(null=True, blank=True, editable=False)
-    has_errors = models.BooleanField(default=False, editable=False, help_text="Its last reading failed; this is the good one.")
+    has_errors = models.BooleanField(
+        default=False, editable=False, help_text="Its last reading failed; this is the good one."
+    )
     etag = models.CharField(max_length=200, editable=False)
-    content_hash = models.CharField(max_length=40, editable=False, help_text="Of what the source says; unchanged means skip.")
-    source = models.ForeignKey(Source, null=True, on_delete=models.PROTECT, related_name="entities", editable=False)
+    content_hash = models.CharField(
+        max_length=40, editable=False, help_text="Of what the source says; unchanged means skip."
+    )
+    source = models.ForeignKey(
+        Source, null=True, on_delete=models.PROTECT, related_name="entities", editable=False
+    )
     parent = models.ForeignKey(
         "self",
         null=True,
@@ -102,7 +110,9 @@ class Relation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=("source_ref", "type", "target_ref", "origin"), name="catalog_relation_once")
+            models.UniqueConstraint(
+                fields=("source_ref", "type", "target_ref", "origin"), name="catalog_relation_once"
+            )
         ]
         indexes = [models.Index(fields=("target_ref", "type"), name="catalog_relation_target")]
 

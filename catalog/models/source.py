@@ -33,24 +33,38 @@ class Source(models.Model):
     name = models.CharField(max_length=120, unique=True)
     type = models.CharField(max_length=10, choices=Type, default=Type.URL)
     target = models.CharField(max_length=2000, help_text="Address, repository, folder, file or pattern.")
-    branch = models.CharField(max_length=200, blank=True, help_text="Git: branch or tag; empty means the default branch.")
-    pattern = models.CharField(
-        max_length=300, blank=True, help_text="Which files, such as **/catalog-info.yaml. Empty means the usual names."
+    branch = models.CharField(
+        max_length=200, blank=True, help_text="Git: branch or tag; empty means the default branch."
     )
-    entity_ref = CodePointField(max_length=200, help_text="Reference of the Location entity that stands for it.")
+    pattern = models.CharField(
+        max_length=300,
+        blank=True,
+        help_text="Which files, such as **/catalog-info.yaml. Empty means the usual names.",
+    )
+    entity_ref = CodePointField(
+        max_length=200, help_text="Reference of the Location entity that stands for it."
+    )
     registered_by = models.CharField(max_length=10, choices=RegisteredBy, default=RegisteredBy.ADMIN)
     registered_actor = models.CharField(max_length=200, blank=True, editable=False)
     presence = models.CharField(max_length=10, choices=Presence, default=Presence.REQUIRED)
-    allowed_kinds = models.JSONField(default=list, blank=True, help_text="Kinds it may bring; empty means the default ones.")
+    allowed_kinds = models.JSONField(
+        default=list, blank=True, help_text="Kinds it may bring; empty means the default ones."
+    )
     may_define_people = models.BooleanField(
         default=False,
         verbose_name="may define people and groups",
         help_text="Its users and groups also count for permissions. Only for sources that you trust with that.",
     )
-    priority = models.IntegerField(default=100, help_text="When two sources declare one entity, the smaller number wins.")
+    priority = models.IntegerField(
+        default=100, help_text="When two sources declare one entity, the smaller number wins."
+    )
     enabled = models.BooleanField(default=True)
-    interval = models.PositiveIntegerField(default=300, help_text="Seconds between two readings; 0 for only on demand.")
-    version = models.CharField(max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read.")
+    interval = models.PositiveIntegerField(
+        default=300, help_text="Seconds between two readings; 0 for only on demand."
+    )
+    version = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read."
+    )
     state = models.CharField(max_length=20, default="new", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -62,7 +76,9 @@ class Source(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = [
-            models.UniqueConstraint(fields=("type", "target", "branch", "pattern"), name="catalog_source_once"),
+            models.UniqueConstraint(
+                fields=("type", "target", "branch", "pattern"), name="catalog_source_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -124,7 +140,8 @@ class Sync(models.Model):
         indexes = [models.Index(fields=("source", "-started_at"), name="catalog_sync_source")]
         constraints = [
             models.CheckConstraint(
-                condition=Q(state="running", finished_at__isnull=True) | ~Q(state="running") & Q(finished_at__isnull=False),
+                condition=Q(state="running", finished_at__isnull=True)
+                | ~Q(state="running") & Q(finished_at__isnull=False),
                 name="catalog_sync_finished_when_over",
             )
         ]
@@ -147,7 +164,9 @@ class Problem(models.Model):
     message = models.TextField()
     remedy = models.TextField(blank=True)
     entity_ref = CodePointField(max_length=260, blank=True, db_index=True)
-    owner_ref = CodePointField(max_length=260, blank=True, db_index=True, help_text="Who should mend it, where known.")
+    owner_ref = CodePointField(
+        max_length=260, blank=True, db_index=True, help_text="Who should mend it, where known."
+    )
     url = models.CharField(max_length=2000, blank=True)
     document = models.PositiveIntegerField(null=True, blank=True)
     line = models.PositiveIntegerField(null=True, blank=True)

@@ -22,7 +22,7 @@ _snapshot: tuple[int, KindRegistry] | None = None
 
 def current_registry() -> KindRegistry:
     """The kinds as they are now. One small statement; rebuilt when their number was raised, in whichever process."""
-    global _snapshot  # noqa: PLW0603  (one snapshot for all threads of a process)
+    global _snapshot
     version = current_version(KINDS)
     found = _snapshot
     if found is None or found[0] != version:
@@ -42,7 +42,10 @@ def _build() -> KindRegistry:
         entry = {"api_version": version.api_version, "spec_type": version.spec_type, "schema": version.schema}
         versions.setdefault(version.kind_id, []).append(entry)
     for kind in Kind.objects.unrestricted(REASON).filter(enabled=True):
-        row = {f: getattr(kind, f) for f in ("plural", "icon", "description", "default_allowed", "relations", "sorted_lists")}
+        row = {
+            f: getattr(kind, f)
+            for f in ("plural", "icon", "description", "default_allowed", "relations", "sorted_lists")
+        }
         rows.append({"kind": kind.name, "versions": versions.get(kind.pk, []), **row})
     annotations = [
         {
@@ -55,7 +58,9 @@ def _build() -> KindRegistry:
         }
         for a in AnnotationDefinition.objects.unrestricted(REASON).select_related("alias_of")
     ]
-    tags = list(TagDefinition.objects.unrestricted(REASON).filter(alias_of=None).values_list("name", flat=True))
+    tags = list(
+        TagDefinition.objects.unrestricted(REASON).filter(alias_of=None).values_list("name", flat=True)
+    )
     return KindRegistry.from_rows(rows, annotations=annotations, tags=tags or None)
 
 
@@ -72,7 +77,11 @@ def install_shipped_kinds() -> int:
         kind = Kind.objects.unrestricted(REASON).filter(name=row["kind"]).first()
         if kind is None:
             kind = Kind.objects.create(
-                name=row["kind"], shipped=True, order=order, default_allowed=row.get("default_allowed", True), **values
+                name=row["kind"],
+                shipped=True,
+                order=order,
+                default_allowed=row.get("default_allowed", True),
+                **values,
             )
             changed += 1
         elif kind.shipped and any(getattr(kind, f) != v for f, v in values.items()):
@@ -110,7 +119,13 @@ def _install_versions(kind: Kind, versions: Sequence[Mapping[str, Any]]) -> int:
 
 
 @transaction.atomic
-def save_kind(*, actor: Viewer, values: Mapping[str, Any], versions: Sequence[Mapping[str, Any]], kind: Kind | None = None) -> Kind:
+def save_kind(
+    *,
+    actor: Viewer,
+    values: Mapping[str, Any],
+    versions: Sequence[Mapping[str, Any]],
+    kind: Kind | None = None,
+) -> Kind:
     """Create or change a kind together with its versions. Every process accepts it from its next reading on.
 
     Args:
@@ -121,7 +136,11 @@ def save_kind(*, actor: Viewer, values: Mapping[str, Any], versions: Sequence[Ma
         InputError: no version, a schema that is none, or a relation field that cannot be read.
     """
     if not versions:
-        raise InputError("A kind needs at least one version.", code="catalog.kind.no-version", remedy="Add an apiVersion and its schema.")
+        raise InputError(
+            "A kind needs at least one version.",
+            code="catalog.kind.no-version",
+            remedy="Add an apiVersion and its schema.",
+        )
     for version in versions:
         compile_schema(version["schema"])
     row = kind or Kind()
@@ -148,7 +167,13 @@ def save_kind(*, actor: Viewer, values: Mapping[str, Any], versions: Sequence[Ma
     KindVersion.objects.filter(kind=row).exclude(pk__in=kept).delete()
     raise_version(KINDS)
     after = {**dict(values), "versions": [v["api_version"] for v in versions]}
-    record(actor=actor.actor, verb=f"catalog.kind.{'changed' if kind else 'created'}", target=row, before=before, after=after)
+    record(
+        actor=actor.actor,
+        verb=f"catalog.kind.{'changed' if kind else 'created'}",
+        target=row,
+        before=before,
+        after=after,
+    )
     return row
 
 

@@ -27,7 +27,9 @@ def preview_location(*, target: str) -> list[dict[str, Any]]:
     found = collect(SourceDescription.of_target(target, registry), session=session, registry=registry)
     errors = [problem for problem, _ in found.problems if problem.severity == "error"]
     if errors:
-        raise InputError("; ".join(dict.fromkeys(p.message for p in errors)), code=errors[0].rule, remedy=errors[0].remedy)
+        raise InputError(
+            "; ".join(dict.fromkeys(p.message for p in errors)), code=errors[0].rule, remedy=errors[0].remedy
+        )
     if found.rivals:
         raise InputError(f"Duplicate nested entity: {found.rivals[0].ref}", code="catalog.duplicate")
     return [declared.entity for declared in found.declared.values()]
@@ -40,7 +42,9 @@ def validate_entity(*, entity: dict[str, Any], location: str) -> list[Problem]:
     except RefError as error:
         return [Problem(rule=error.code, message=error.message, error_name="TypeError", remedy=error.remedy)]
     if place.type != "url":
-        message = f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
+        message = (
+            f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
+        )
         return [Problem(rule="catalog.location-ref.type", message=message, error_name="TypeError")]
     session = ReadSession(hosts=host_configs(), known={}, cancelled=lambda: False)
     try:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from catalog.exceptions import SourceTakenError
+from catalog.ingest.locations import generated_name
 from catalog.models import Source
+from catalog.refs import LocationRef
 from catalog.services.publishing import withdraw_source
 from portal.access.viewer import Viewer
 from portal.audit.services import record
@@ -24,9 +25,8 @@ AUDITED = (
 
 
 def generated_ref(location_type: str, target: str) -> str:
-    """Reference of the Location entity that stands for a registration: SHA-1 of ``type:target``."""
-    digest = hashlib.sha1(f"{location_type}:{target}".encode(), usedforsecurity=False).hexdigest()
-    return f"location:default/generated-{digest}"
+    """Reference of the Location entity that stands for a registration."""
+    return f"location:default/{generated_name(LocationRef(location_type, target))}"
 
 
 def _location_type(source_type: str) -> str:
@@ -38,10 +38,15 @@ def _check(source: Source) -> None:
         raise InputError("A source needs a target.", code="catalog.source.target-missing")
     compact = "".join(ch for ch in source.target if ch > " ").lower()
     if compact.startswith(("javascript:", "data:")):
-        raise InputError(f"{source.target[:80]!r} is no place to read from.", code="catalog.source.target-scheme")
+        raise InputError(
+            f"{source.target[:80]!r} is no place to read from.", code="catalog.source.target-scheme"
+        )
     if "\0" in source.target:
         raise InputError("The target has a NUL character in it.", code="catalog.source.target-nul")
-    if source.type == Source.Type.FILE and source.registered_by in (Source.RegisteredBy.API, Source.RegisteredBy.ADMIN):
+    if source.type == Source.Type.FILE and source.registered_by in (
+        Source.RegisteredBy.API,
+        Source.RegisteredBy.ADMIN,
+    ):
         raise InputError(
             "Files and folders of this machine are registered by settings or the command line only.",
             code="catalog.source.file-refused",
@@ -84,7 +89,12 @@ def create_source(
         SourceTakenError: this target is registered already.
     """
     source = Source(
-        target=target, type=type, registered_by=registered_by, registered_actor=actor.actor, name=name or _free_name(target), **values
+        target=target,
+        type=type,
+        registered_by=registered_by,
+        registered_actor=actor.actor,
+        name=name or _free_name(target),
+        **values,
     )
     source.entity_ref = generated_ref(_location_type(type), target)
     _check(source)
@@ -97,11 +107,18 @@ def create_source(
         )
         taken = same.first()
         if taken is None:
-            raise SourceTakenError(f"There is already a source named {source.name}.", remedy="Choose another name.") from error
+            raise SourceTakenError(
+                f"There is already a source named {source.name}.", remedy="Choose another name."
+            ) from error
         raise SourceTakenError(
             f"Location {_location_type(type)}:{target} is registered already.", details={"id": str(taken.pk)}
         ) from error
-    record(actor=actor.actor, verb="catalog.source.created", target=source, after={f: getattr(source, f) for f in AUDITED})
+    record(
+        actor=actor.actor,
+        verb="catalog.source.created",
+        target=source,
+        after={f: getattr(source, f) for f in AUDITED},
+    )
     _plan_syncs(source, actor)
     if sync:
         request_sync(actor=actor, source=source)
@@ -111,7 +128,9 @@ def create_source(
 def _free_name(target: str) -> str:
     base = target.rstrip("/")[-100:] or "source"
     names = set(
-        Source.objects.unrestricted("names are unique for everybody").filter(name__startswith=base).values_list("name", flat=True)
+        Source.objects.unrestricted("names are unique for everybody")
+        .filter(name__startswith=base)
+        .values_list("name", flat=True)
     )
     if base not in names:
         return base
@@ -176,6 +195,9 @@ def request_sync(*, actor: Viewer, source: Source, force: bool = False) -> Job:
     if force:
         Source.objects.filter(pk=source.pk).update(version="")
     return enqueue(
-        actor=actor, kind=SYNC_JOB, subject=source.name, payload={"source": str(source.pk)}, key=f"catalog.sync:{source.pk}"
+        actor=actor,
+        kind=SYNC_JOB,
+        subject=source.name,
+        payload={"source": str(source.pk)},
+        key=f"catalog.sync:{source.pk}",
     )
-

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import orjson
 from django.utils import timezone
 
 from catalog.ingest.collect import SourceDescription, collect
@@ -50,7 +51,9 @@ def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
     if source is None:
         raise NotFoundError(f"There is no source {source_id} any more.", code="catalog.source.gone")
     started = timezone.now()
-    sync = Sync.objects.create(source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started)
+    sync = Sync.objects.create(
+        source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
+    )
     Source.objects.filter(pk=source.pk).update(state="running", last_sync_at=started)
     try:
         outcome, found = _read_and_publish(context, source, sync)
@@ -72,7 +75,9 @@ def _read_and_publish(context: JobContext, source: Source, sync: Sync) -> tuple[
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
     version = session.version(description.root)
     if version and f"{fingerprint}:{version}" == source.version:
-        return _Outcome(Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()), Collected()
+        return _Outcome(
+            Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
+        ), Collected()
 
     def progress(done: int, total: int, text: str) -> None:
         context.progress(done, total, text)
@@ -80,10 +85,16 @@ def _read_and_publish(context: JobContext, source: Source, sync: Sync) -> tuple[
     found = collect(description, session=session, registry=registry, progress=progress)
     found.version = version or session.composite_version()
     if found.version and f"{fingerprint}:{found.version}" == source.version:
-        return _Outcome(Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()), found
-    counts, plan = publish(source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress)
+        return _Outcome(
+            Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
+        ), found
+    counts, plan = publish(
+        source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress
+    )
     with context.writing():
-        problems = replace_problems(source=source, findings=_findings(source, found, plan), now=timezone.now())
+        problems = replace_problems(
+            source=source, findings=_findings(source, found, plan), now=timezone.now()
+        )
         _replace_contenders(source, plan)
         _remember_files(source, session)
         if source.may_define_people:
@@ -106,7 +117,7 @@ def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Fi
             if kind == "ownedBy" and of == declared.ref:
                 owners[of] = target
     for finding, ref in found.problems:
-        yield finding, ref, found.owner_hints.get(ref) or owners.get(ref, "")
+        yield finding, ref, owners.get(ref, "")
     for declared, winner in plan.conflicts:
         yield (
             Finding(
@@ -147,7 +158,10 @@ def _replace_contenders(source: Source, plan: Plan) -> None:
 def _remember_files(source: Source, session: ReadSession) -> None:
     SourceFile.objects.filter(source=source).delete()
     SourceFile.objects.bulk_create(
-        [SourceFile(source=source, url=f.url, version=f.version, digest=f.digest) for f in session.files_to_remember()],
+        [
+            SourceFile(source=source, url=f.url, version=f.version, digest=f.digest)
+            for f in session.files_to_remember()
+        ],
         batch_size=500,
     )
 
@@ -157,17 +171,21 @@ def _define_people(context: JobContext, source: Source) -> None:
     people, pairs = [], []
     entities = Entity.objects.unrestricted(REASON).filter(source=source, kind__in=("user", "group"))
     for part in chunks(list(entities.values_list("pk", "ref", "kind"))):
-        texts = dict(EntityDocument.objects.unrestricted(REASON).filter(pk__in=[pk for pk, _, _ in part]).values_list("pk", "text"))
+        texts = dict(
+            EntityDocument.objects.unrestricted(REASON)
+            .filter(pk__in=[pk for pk, _, _ in part])
+            .values_list("pk", "text")
+        )
         for pk, ref, kind in part:
             person, memberships = _person(ref, kind, texts[pk])
             people.append(person)
             pairs += memberships
-    sync_principals(actor=context.viewer, source=f"catalog:{source.name}", principals=people, memberships=pairs)
+    sync_principals(
+        actor=context.viewer, source=f"catalog:{source.name}", principals=people, memberships=pairs
+    )
 
 
 def _person(ref: str, kind: str, text: str) -> tuple[PersonData, list[tuple[str, str]]]:
-    import orjson
-
     document = orjson.loads(text)
     profile = document["spec"].get("profile") or {}
     title = profile.get("displayName") or document["metadata"].get("title") or document["metadata"]["name"]
@@ -177,7 +195,9 @@ def _person(ref: str, kind: str, text: str) -> tuple[PersonData, list[tuple[str,
             pairs.append((ref, relation["targetRef"]))
         elif relation["type"] in ("hasMember", "parentOf"):
             pairs.append((relation["targetRef"], ref))
-    return PersonData(kind=kind, ref=ref, title=str(title)[:200], email=str(profile.get("email") or "")[:254]), pairs
+    return PersonData(
+        kind=kind, ref=ref, title=str(title)[:200], email=str(profile.get("email") or "")[:254]
+    ), pairs
 
 
 def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -> None:
@@ -210,5 +230,10 @@ def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> N
     if not failed:
         changes["last_success_at"] = now
     Source.objects.filter(pk=source.pk).update(**changes)
-    old = Sync.objects.unrestricted(REASON).filter(source=source).order_by("-started_at").values_list("pk", flat=True)
+    old = (
+        Sync.objects.unrestricted(REASON)
+        .filter(source=source)
+        .order_by("-started_at")
+        .values_list("pk", flat=True)
+    )
     Sync.objects.filter(pk__in=list(old[KEPT_SYNCS : KEPT_SYNCS + 200])).delete()

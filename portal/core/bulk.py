@@ -16,7 +16,8 @@ def next_ids(model: type[models.Model], count: int) -> list[int]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
-                "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)", [f'"{table}"', column, count]
+                "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+                [f'"{table}"', column, count],
             )
             return [row[0] for row in cursor.fetchall()]
         # The write lock is held (IMMEDIATE), so the largest key cannot change; AUTOINCREMENT may be ahead of it.
@@ -43,7 +44,11 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
                     copy.write_row(row)
             return
         by_column = {f.column: f for f in model._meta.concrete_fields}
-        convert = [(i, by_column[c]) for i, c in enumerate(columns) if isinstance(by_column[c], models.UUIDField | models.DateTimeField)]
+        convert = [
+            (i, by_column[c])
+            for i, c in enumerate(columns)
+            if isinstance(by_column[c], models.UUIDField | models.DateTimeField)
+        ]
         prepared = []
         for row in rows:
             values = list(row)

@@ -211,8 +211,14 @@ STATIC_URL = "/static/"
 STATIC_ROOT = Path(env.str("CALLBOARD_STATIC_ROOT", str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR / "files")}},
-    "blobs": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(DATA_DIR / "blobs")}},
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR / "files")},
+    },
+    "blobs": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(DATA_DIR / "blobs")},
+    },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
@@ -242,7 +248,11 @@ UNFOLD = {
     "SITE_SYMBOL": "dashboard",
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": True,
-    "SIDEBAR": {"show_search": True, "show_all_applications": False, "navigation": "portal.web.admin.navigation"},
+    "SIDEBAR": {
+        "show_search": True,
+        "show_all_applications": False,
+        "navigation": "portal.web.admin.navigation",
+    },
     "BORDER_RADIUS": "6px",
 }
 

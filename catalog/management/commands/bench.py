@@ -53,13 +53,26 @@ class Command(BaseCommand):
         installation.manage("migrate", "-v", "0")
         installation.manage("collectstatic", "--no-input", "-v", "0")
         installation.manage("user", "create", "bench", "--staff")
-        token = str(installation.manage_json("token", "create", "--user", "bench", "--name", "bench")["token"])
+        token = str(
+            installation.manage_json("token", "create", "--user", "bench", "--name", "bench")["token"]
+        )
         self._say("cold ingest")
         cold = installation.manage_json(
-            "source", "add", str(repository), "--type", "git", "--name", "company", "--pattern", "**/catalog-info.yaml", "--wait"
+            "source",
+            "add",
+            str(repository),
+            "--type",
+            "git",
+            "--name",
+            "company",
+            "--pattern",
+            "**/catalog-info.yaml",
+            "--wait",
         )
         if cold["entities"] != entities + 1 or cold["problems"]:
-            raise CommandError(f"{cold['entities']} entities with {cold['problems']} problems came of {entities}.")
+            raise CommandError(
+                f"{cold['entities']} entities with {cold['problems']} problems came of {entities}."
+            )
         again = installation.manage_json("sync", "company", "--wait")
         rows = [
             _row("cold ingest", cold["seconds"], "s", TARGETS["cold"], STOCK["cold"]),
@@ -69,15 +82,37 @@ class Command(BaseCommand):
         refs, component = _some(installation.port, token)
         for case in cases(refs, component):
             self._say(case.name)
-            found = measure(case, port=installation.port, token=token, clients=options["clients"], seconds=options["seconds"])
+            found = measure(
+                case,
+                port=installation.port,
+                token=token,
+                clients=options["clients"],
+                seconds=options["seconds"],
+            )
             fast, many = case.times
-            rows.append(_row(f"{case.name}, one client", found.p50, "ms", case.stock.milliseconds / fast, case.stock.milliseconds))
+            rows.append(
+                _row(
+                    f"{case.name}, one client",
+                    found.p50,
+                    "ms",
+                    case.stock.milliseconds / fast,
+                    case.stock.milliseconds,
+                )
+            )
             row = _row(
                 f"{case.name}, {options['clients']} clients", found.per_second, "req/s", case.stock.per_second * many,
                 case.stock.per_second, more=True,
             )  # fmt: skip
             rows.append({**row, "tool": found.tool, "bytes": found.bytes, "p95": round(found.p95, 2)})
-        rows.append(_row("largest web process", installation.largest_web_process(), "MB", TARGETS["memory"], STOCK["memory"]))
+        rows.append(
+            _row(
+                "largest web process",
+                installation.largest_web_process(),
+                "MB",
+                TARGETS["memory"],
+                STOCK["memory"],
+            )
+        )
         self._say("idle")
         time.sleep(3)
         before, started = installation.cpu_seconds(), time.monotonic()
@@ -87,7 +122,9 @@ class Command(BaseCommand):
         return rows
 
     def _print(self, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
-        self.stdout.write(f"{options['entities']} entities\n{'':42} {'Callboard':>12} {'stock':>10} {'target':>12}")
+        self.stdout.write(
+            f"{options['entities']} entities\n{'':42} {'Callboard':>12} {'stock':>10} {'target':>12}"
+        )
         for row in rows:
             stock = f"{row['stock']:g}" if row["stock"] is not None else ""
             sign = ">=" if row["more"] else "<="
@@ -96,25 +133,41 @@ class Command(BaseCommand):
             self.stdout.write(f"{row['name']:42} {value:>12} {stock:>10} {target:>12}{mark}")
 
 
-def _row(name: str, value: Any, unit: str, target: float, stock: float | None, *, more: bool = False) -> dict[str, Any]:
+def _row(
+    name: str, value: Any, unit: str, target: float, stock: float | None, *, more: bool = False
+) -> dict[str, Any]:
     value = round(float(value), 2)
     ok = value >= target if more else value <= target
-    return {"name": name, "value": value, "unit": unit, "target": round(target, 2), "stock": stock, "more": more, "ok": ok}
+    return {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        "target": round(target, 2),
+        "stock": stock,
+        "more": more,
+        "ok": ok,
+    }
 
 
 def _repository(folder: Path, entities: int) -> Path:
     """The generated company as a Git repository on disk."""
     write_tree(folder, entities)
     author = ["-c", "user.name=bench", "-c", "user.email=bench@callboard.example"]
-    for command in (["init", "-q", "-b", "main"], ["add", "."], [*author, "commit", "-q", "-m", "The company"]):
-        subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)  # noqa: S603, S607  (our own)
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["add", "."],
+        [*author, "commit", "-q", "-m", "The company"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
     return folder
 
 
 def _some(port: int, token: str) -> tuple[list[str], str]:
     """100 references and the name of a component, from the catalog itself."""
     url = f"http://127.0.0.1:{port}/api/catalog/entities/by-query?limit=100&filter=kind=component,metadata.namespace=default"
-    answer = httpx.get(url + "&fields=kind,metadata", headers={"Authorization": f"Bearer {token}"}, timeout=60)
+    answer = httpx.get(
+        url + "&fields=kind,metadata", headers={"Authorization": f"Bearer {token}"}, timeout=60
+    )
     answer.raise_for_status()
     found = [e["metadata"] for e in answer.json()["items"]]
     return [f"component:default/{m['name']}".lower() for m in found], str(found[0]["name"])

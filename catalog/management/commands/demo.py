@@ -48,15 +48,21 @@ class Command(BaseCommand):
             )
         job = wait_for_job(request_sync(actor=actor, source=source), quiet=options["json"], out=self.stdout)
         if job.state != "succeeded":
-            raise CommandError(f"The demo company could not be read: {(job.error or {}).get('message', job.state)}")
+            raise CommandError(
+                f"The demo company could not be read: {(job.error or {}).get('message', job.state)}"
+            )
         for person in people:
             user = User.objects.get(username=person["username"])
             link_person(actor=actor, user=user, ref=person["user_entity"])
         result = job.result or {}
         if options["json"]:
-            self.stdout.write(json.dumps({"source": SOURCE, **result, "people": [p["username"] for p in people]}))
+            self.stdout.write(
+                json.dumps({"source": SOURCE, **result, "people": [p["username"] for p in people]})
+            )
         else:
-            self.stdout.write(f"Demo company: {result['entities']} entities, {result['problems']} problems to look at.")
+            self.stdout.write(
+                f"Demo company: {result['entities']} entities, {result['problems']} problems to look at."
+            )
 
     def _people(self, actor: Viewer) -> list[dict[str, Any]]:
         """The demo people, created on the first run; their passwords are random and stay in the data folder."""

@@ -20,14 +20,25 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        add = actions.add_parser("add", help="Register an address, a Git repository, a folder, a file or a pattern.")
-        add.add_argument("target", help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS.")
+        add = actions.add_parser(
+            "add", help="Register an address, a Git repository, a folder, a file or a pattern."
+        )
+        add.add_argument(
+            "target",
+            help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS.",
+        )
         add.add_argument("--name", default="", help="What people call it.")
-        add.add_argument("--type", choices=Source.Type.values, help="url, git or file; guessed from the target.")
+        add.add_argument(
+            "--type", choices=Source.Type.values, help="url, git or file; guessed from the target."
+        )
         add.add_argument("--branch", default="", help="Git: branch or tag.")
         add.add_argument("--pattern", default="", help="Which files, such as **/catalog-info.yaml.")
-        add.add_argument("--allow", action="append", default=[], metavar="KIND", help="Kinds it may bring, repeatable.")
-        add.add_argument("--people", action="store_true", help="Its users and groups also count for permissions.")
+        add.add_argument(
+            "--allow", action="append", default=[], metavar="KIND", help="Kinds it may bring, repeatable."
+        )
+        add.add_argument(
+            "--people", action="store_true", help="Its users and groups also count for permissions."
+        )
         add.add_argument("--interval", type=int, help="Seconds between two readings; 0 for only on demand.")
         add.add_argument("--wait", action="store_true", help="Read it now and wait for the outcome.")
         add.add_argument("--json", action="store_true")
@@ -52,7 +63,11 @@ class Command(BaseCommand):
         kind = options["type"] or guess_type(target)
         if kind == Source.Type.FILE:
             target = str(Path(target).expanduser().absolute())
-        values: dict[str, Any] = {"branch": options["branch"], "pattern": options["pattern"], "allowed_kinds": options["allow"]}
+        values: dict[str, Any] = {
+            "branch": options["branch"],
+            "pattern": options["pattern"],
+            "allowed_kinds": options["allow"],
+        }
         if options["interval"] is not None:
             values["interval"] = options["interval"]
         source = create_source(
@@ -66,12 +81,19 @@ class Command(BaseCommand):
             **values,
         )
         if not options["wait"]:
-            self._say(options, f"Registered {source.name}; a worker reads it next.", id=str(source.pk), name=source.name)
+            self._say(
+                options,
+                f"Registered {source.name}; a worker reads it next.",
+                id=str(source.pk),
+                name=source.name,
+            )
             return
         job = wait_for_job(request_sync(actor=actor, source=source), quiet=options["json"], out=self.stdout)
         result = job.result or {}
         if job.state != "succeeded":
-            raise CommandError(f"{source.name} could not be read: {(job.error or {}).get('message', job.state)}")
+            raise CommandError(
+                f"{source.name} could not be read: {(job.error or {}).get('message', job.state)}"
+            )
         text = f"{source.name}: {result['entities']} entities, {result['problems']} problems."
         self._say(options, text, id=str(source.pk), name=source.name, **result)
 
@@ -87,9 +109,16 @@ class Command(BaseCommand):
         actor = Viewer.system("command line")
         source = Source.objects.visible_to(actor).filter(name=options["name"]).first()
         if source is None:
-            raise CommandError(f"There is no source named {options['name']}; `manage.py source list` shows them.")
+            raise CommandError(
+                f"There is no source named {options['name']}; `manage.py source list` shows them."
+            )
         removed = delete_source(actor=actor, source=source)
-        self._say(options, f"Removed {options['name']} and {removed} entities.", name=options["name"], removed=removed)
+        self._say(
+            options,
+            f"Removed {options['name']} and {removed} entities.",
+            name=options["name"],
+            removed=removed,
+        )
 
 
 def guess_type(target: str) -> str:

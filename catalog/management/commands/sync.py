@@ -18,8 +18,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name", nargs="?", help="Of the source; all enabled ones without it.")
-        parser.add_argument("--wait", action="store_true", help="Wait for the outcome; exit status 1 if one failed.")
-        parser.add_argument("--force", action="store_true", help="Compare everything, also what has not changed.")
+        parser.add_argument(
+            "--wait", action="store_true", help="Wait for the outcome; exit status 1 if one failed."
+        )
+        parser.add_argument(
+            "--force", action="store_true", help="Compare everything, also what has not changed."
+        )
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,7 +33,9 @@ class Command(BaseCommand):
             sources = sources.filter(name=options["name"])
         found = list(sources)
         if not found and options["name"]:
-            raise CommandError(f"There is no enabled source named {options['name']}; `manage.py source list` shows them.")
+            raise CommandError(
+                f"There is no enabled source named {options['name']}; `manage.py source list` shows them."
+            )
         failed = 0
         for source in found:
             job = request_sync(actor=actor, source=source, force=options["force"])

@@ -156,5 +156,3 @@ def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
             plan.removed.append(row)
         elif row.state != Entity.State.MISSING:
             plan.missing.append((row, why))
-
-

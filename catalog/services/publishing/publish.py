@@ -15,9 +15,10 @@ from django.db import connection
 from django.utils import timezone
 
 from catalog.ingest.collected import Collected, Declared
+from catalog.ingest.final import final_document
 from catalog.models import Entity, EntityAttribute, EntityDocument, Relation, Source
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
-from catalog.services.publishing.documents import finished, rewritten, status_item
+from catalog.services.publishing.documents import failed_status, rewritten
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
     ENTITY_COLUMNS,
@@ -55,7 +56,9 @@ class Counts:
         return bool(self.added or self.changed or self.removed or self.missing or self.failed)
 
 
-def publish(*, source: Source, found: Collected, sync_id: int, writing: Writing, progress: Progress) -> tuple[Counts, Plan]:
+def publish(
+    *, source: Source, found: Collected, sync_id: int, writing: Writing, progress: Progress
+) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
     Args:
@@ -111,7 +114,9 @@ def apply_plans(
             return counts, plan
         time.sleep(min(0.05 * attempt, 0.5))
     raise ServiceUnavailableError(
-        "Other sources published all the time; this one could not.", code="catalog.publish.busy", remedy="It is tried again."
+        "Other sources published all the time; this one could not.",
+        code="catalog.publish.busy",
+        remedy="It is tried again.",
     )
 
 
@@ -143,7 +148,12 @@ class _Writer:
     """One transaction's worth of writing."""
 
     def __init__(
-        self, source: Source, sync_id: int, relations: _RelationMap, hashes: dict[str, str], rows: dict[str, Row]
+        self,
+        source: Source,
+        sync_id: int,
+        relations: _RelationMap,
+        hashes: dict[str, str],
+        rows: dict[str, Row],
     ) -> None:
         self.source = source
         self.sync_id = sync_id
@@ -202,29 +212,45 @@ class _Writer:
         found: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
         for part in chunks(sorted(refs)):
             rows = Relation.objects.unrestricted(REASON).filter(source_ref__in=part)
-            for ref, kind, target, origin in rows.values_list("source_ref", "type", "target_ref", "origin__ref"):
+            for ref, kind, target, origin in rows.values_list(
+                "source_ref", "type", "target_ref", "origin__ref"
+            ):
                 if origin not in self.relations.refs and origin not in leaving:
                     found[ref].add((kind, target, origin))
         return found
 
-    def _shown(self, ref: str, others: dict[str, set[tuple[str, str, str]]]) -> list[tuple[str, str]]:
-        """What stands in the document of ``ref``: distinct, by type then target."""
-        return sorted(self.relations.by_source.get(ref, set()) | {(kind, target) for kind, target, _ in others.get(ref, ())})
+    def _shown(self, ref: str, others: dict[str, set[tuple[str, str, str]]]) -> set[tuple[str, str]]:
+        """What stands in the document of ``ref``: (type, target), each once."""
+        return self.relations.by_source.get(ref, set()) | {
+            (kind, target) for kind, target, _ in others.get(ref, ())
+        }
 
     def _place(self, declared: Declared) -> tuple[Any, ...]:
         parent = self.ids.get(declared.parent_ref)
         return place_values(declared, source_id=self.source.pk, parent_id=parent, sync_id=self.sync_id)
 
-    def _insert(self, inserts: list[Declared], ids: list[int], others: dict[str, set[tuple[str, str, str]]]) -> None:
+    def _insert(
+        self, inserts: list[Declared], ids: list[int], others: dict[str, set[tuple[str, str, str]]]
+    ) -> None:
         if not inserts:
             return
         rows, documents, attributes = [], [], AttributeWriter()
         for entity_id, declared in zip(ids, inserts, strict=True):
             uid = uuid.uuid4()
-            text, etag = finished(declared.entity, str(uid), self._shown(declared.ref, others))
+            text, etag = final_document(
+                declared.entity, uid=str(uid), relations=self._shown(declared.ref, others)
+            )
             digest = self.hashes[declared.ref]
             rows.append(
-                entity_row(declared, id=entity_id, uid=uid, etag=etag, digest=digest, place=self._place(declared), now=self.now)
+                entity_row(
+                    declared,
+                    id=entity_id,
+                    uid=uid,
+                    etag=etag,
+                    digest=digest,
+                    place=self._place(declared),
+                    now=self.now,
+                )
             )
             documents.append((entity_id, text))
             attributes.add(entity_id, declared.entity)
@@ -232,7 +258,9 @@ class _Writer:
         insert_rows(EntityDocument, ("entity_id", "text"), documents)
         attributes.write()
 
-    def _update(self, updates: list[tuple[Row, Declared]], others: dict[str, set[tuple[str, str, str]]]) -> None:
+    def _update(
+        self, updates: list[tuple[Row, Declared]], others: dict[str, set[tuple[str, str, str]]]
+    ) -> None:
         if not updates:
             return
         ids = [row.id for row, _ in updates]
@@ -240,12 +268,19 @@ class _Writer:
         documents, attributes = [], AttributeWriter()
         for row, declared in updates:
             entity = entities[row.id]
-            text, etag = finished(declared.entity, str(entity.uid), self._shown(declared.ref, others))
+            text, etag = final_document(
+                declared.entity, uid=str(entity.uid), relations=self._shown(declared.ref, others)
+            )
             for column, value in zip(CONTENT_COLUMNS, content_values(declared), strict=True):
                 setattr(entity, column, value)
             for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
                 setattr(entity, column, value)
-            entity.state, entity.state_reason, entity.state_since, entity.has_errors = Entity.State.ACTIVE, "", None, False
+            entity.state, entity.state_reason, entity.state_since, entity.has_errors = (
+                Entity.State.ACTIVE,
+                "",
+                None,
+                False,
+            )
             entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
             documents.append(EntityDocument(entity_id=row.id, text=text))
             attributes.add(row.id, declared.entity)
@@ -273,15 +308,21 @@ class _Writer:
             by_reason[why[:300]].append(row.id)
         for why, ids in by_reason.items():
             for part in chunks(ids):
-                Entity.objects.filter(pk__in=part).update(state=Entity.State.MISSING, state_reason=why, state_since=self.now)
+                Entity.objects.filter(pk__in=part).update(
+                    state=Entity.State.MISSING, state_reason=why, state_since=self.now
+                )
 
-    def _rewrite(self, refs: set[str], others: dict[str, set[tuple[str, str, str]]], failed: dict[str, Any]) -> None:
+    def _rewrite(
+        self, refs: set[str], others: dict[str, set[tuple[str, str, str]]], failed: dict[str, Any]
+    ) -> None:
         """New relations or a new status in documents whose own content did not change."""
         for part in chunks(sorted(refs | failed.keys())):
-            entities = list(Entity.objects.unrestricted(REASON).filter(ref__in=part).select_related("document"))
+            entities = list(
+                Entity.objects.unrestricted(REASON).filter(ref__in=part).select_related("document")
+            )
             for entity in entities:
                 problem = failed.get(entity.ref)
-                status = status_item(problem) if problem else None
+                status = failed_status(problem) if problem else None
                 shown = self._shown(entity.ref, others) if entity.ref in refs else None
                 before = entity.document.text
                 entity.document.text, entity.etag = rewritten(before, entity.etag, shown, status)
@@ -290,4 +331,3 @@ class _Writer:
                     entity.changed_at = self.now
             EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
             Entity.objects.bulk_update(entities, ["etag", "changed_at", "has_errors"], batch_size=200)
-

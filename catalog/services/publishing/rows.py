@@ -40,10 +40,18 @@ def content_values(declared: Declared) -> tuple[str | None, ...]:
             elif kind == "partOf" and target.startswith("system:") and (system is None or target < system):
                 system = target
     label = metadata.get("title") or metadata["name"]
-    return str(label).lower()[:LONGEST], _lower(spec.get("type")), _lower(spec.get("lifecycle")), owner, system
+    return (
+        str(label).lower()[:LONGEST],
+        _lower(spec.get("type")),
+        _lower(spec.get("lifecycle")),
+        owner,
+        system,
+    )
 
 
-def place_values(declared: Declared, *, source_id: UUID, parent_id: int | None, sync_id: int) -> tuple[Any, ...]:
+def place_values(
+    declared: Declared, *, source_id: UUID, parent_id: int | None, sync_id: int
+) -> tuple[Any, ...]:
     """Values for ``PLACE_COLUMNS``."""
     return source_id, parent_id, declared.url, declared.document, declared.line, declared.commit, sync_id
 
@@ -53,7 +61,20 @@ def entity_row(
 ) -> tuple[Any, ...]:
     """Values for ``ENTITY_COLUMNS``."""
     names = (declared.ref, declared.kind.lower(), declared.namespace.lower(), declared.name.lower())
-    return (id, uid, *names, *content_values(declared), Entity.State.ACTIVE.value, "", False, etag, digest, *place, now, now)
+    return (
+        id,
+        uid,
+        *names,
+        *content_values(declared),
+        Entity.State.ACTIVE.value,
+        "",
+        False,
+        etag,
+        digest,
+        *place,
+        now,
+        now,
+    )
 
 
 class AttributeWriter:
@@ -64,9 +85,7 @@ class AttributeWriter:
 
     def add(self, entity_id: int, entity: dict[str, Any]) -> None:
         """Take in what is searchable of ``entity``; relations are asked of their own table."""
-        for key, value in flatten(entity, ()):
-            if key != "metadata.uid":
-                self._rows.add((entity_id, key, value))
+        self._rows.update((entity_id, attribute.key, attribute.original) for attribute in flatten(entity))
 
     def write(self) -> None:
         keys = self._keys({key for _, key, _ in self._rows})
@@ -74,7 +93,10 @@ class AttributeWriter:
         insert_rows(
             EntityAttribute,
             ("entity_id", "key_id", "value_id"),
-            ((entity, keys[key], NO_VALUE if value is None else values[value]) for entity, key, value in sorted_rows(self._rows)),
+            (
+                (entity, keys[key], NO_VALUE if value is None else values[value])
+                for entity, key, value in sorted_rows(self._rows)
+            ),
         )
 
     @staticmethod
@@ -93,7 +115,11 @@ class AttributeWriter:
             known.update(AttributeValue.objects.filter(text__in=part).values_list("text", "id"))
         new = sorted(texts - known.keys())
         ids = next_ids(AttributeValue, len(new))
-        insert_rows(AttributeValue, ("id", "text", "lower"), ((i, t, t.lower()) for i, t in zip(ids, new, strict=True)))
+        insert_rows(
+            AttributeValue,
+            ("id", "text", "lower"),
+            ((i, t, t.lower()) for i, t in zip(ids, new, strict=True)),
+        )
         known.update(zip(new, ids, strict=True))
         return known
 

@@ -35,7 +35,9 @@ def withdraw_source(*, source: Source) -> tuple[int, list[Source]]:
     """
     refs = list(Entity.objects.unrestricted(REASON).filter(source=source).values_list("ref", flat=True))
     heirs = heirs_of(refs, source)
-    counts, _ = publish(source=source, found=Collected(), sync_id=0, writing=transaction.atomic, progress=_silent)
+    counts, _ = publish(
+        source=source, found=Collected(), sync_id=0, writing=transaction.atomic, progress=_silent
+    )
     Contender.objects.filter(source=source).delete()
     return counts.removed, heirs
 
@@ -56,12 +58,19 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         return None
     row = Row(**{column: getattr(entity, column) for column in COLUMNS})
     apply_plans(
-        plan_of=lambda: Plan(removed=[row] if Entity.objects.unrestricted(REASON).filter(pk=entity.pk).exists() else []),
+        plan_of=lambda: Plan(
+            removed=[row] if Entity.objects.unrestricted(REASON).filter(pk=entity.pk).exists() else []
+        ),
         declared={},
         source=entity.source,
         sync_id=0,
         writing=transaction.atomic,
         progress=_silent,
     )
-    record(actor=actor.actor, verb="catalog.entity.removed", target=entity, before={"ref": entity.ref, "uid": str(entity.uid)})
+    record(
+        actor=actor.actor,
+        verb="catalog.entity.removed",
+        target=entity,
+        before={"ref": entity.ref, "uid": str(entity.uid)},
+    )
     return entity.source
