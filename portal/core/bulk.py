@@ -43,12 +43,9 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
                 for row in rows:
                     copy.write_row(row)
             return
-        by_column = {f.column: f for f in model._meta.concrete_fields}
-        convert = [
-            (i, by_column[c])
-            for i, c in enumerate(columns)
-            if isinstance(by_column[c], models.UUIDField | models.DateTimeField)
-        ]
+        by_column = {f.column: getattr(f, "target_field", f) for f in model._meta.concrete_fields}
+        converted = (models.UUIDField, models.DateTimeField)
+        convert = [(i, by_column[c]) for i, c in enumerate(columns) if isinstance(by_column[c], converted)]
         prepared = []
         for row in rows:
             values = list(row)

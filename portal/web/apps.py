@@ -8,6 +8,9 @@ class WebConfig(AppConfig):
     verbose_name = "Portal"
     default = True
 
+    def ready(self) -> None:
+        from portal import celery  # noqa: F401  (the doorbell needs the configured app in every process)
+
 
 class AdminConfig(django_admin.AdminConfig):
     """Sets the one admin site that every app registers with."""

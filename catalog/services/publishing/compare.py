@@ -65,7 +65,8 @@ def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[Sequence[T]]:
 
 def content_hash(declared: Declared) -> str:
     """Fingerprint of what the source says of an entity, its relations included."""
-    body = orjson.dumps((declared.entity, sorted(declared.relations)), option=orjson.OPT_SORT_KEYS)
+    relations = ["\0".join(relation) for relation in declared.relations]
+    body = orjson.dumps((declared.entity, relations), option=orjson.OPT_SORT_KEYS)
     return hashlib.sha1(body, usedforsecurity=False).hexdigest()
 
 

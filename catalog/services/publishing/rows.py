@@ -85,7 +85,7 @@ class AttributeWriter:
 
     def add(self, entity_id: int, entity: dict[str, Any]) -> None:
         """Take in what is searchable of ``entity``; relations are asked of their own table."""
-        self._rows.update((entity_id, attribute.key, attribute.original) for attribute in flatten(entity))
+        self._rows.update((entity_id, key, original) for key, _, original in flatten(entity))
 
     def write(self) -> None:
         keys = self._keys({key for _, key, _ in self._rows})
