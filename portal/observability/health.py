@@ -88,8 +88,8 @@ def broker() -> str:
         else:
             folder = Path(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"]))
             existing = next(f for f in (folder, *folder.parents) if f.exists())
-            if not os.access(existing, os.W_OK):
-                raise PermissionError(f"{existing} cannot be written")
+            if not existing.is_dir() or not os.access(existing, os.W_OK):
+                raise PermissionError(f"{existing} is no folder that can be written")
     except (redis.RedisError, OSError) as error:
         log.warning("not ready", check="broker", error=str(error))
         return "unreachable"

@@ -116,8 +116,12 @@ class RequestMiddleware:
             span.set_attributes(
                 {"http.request.method": method, "http.route": route, "http.response.status_code": status}
             )
-        request_id.set("")
         return response
+
+
+def forget_request(**_: Any) -> None:
+    """Takes the id out of the thread once the answer is sent; until then Django itself may log about it."""
+    request_id.set("")
 
 
 def _person(request: HttpRequest) -> str:

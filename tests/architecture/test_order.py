@@ -17,6 +17,12 @@ LAYERS = [
     "portal.core",
 ]
 
+#: References upward that stay, each with its reason: (file, package) -> reason.
+ALLOWED = {
+    ("catalog/bench/installation.py", package): "starts the programs from outside, as an operator would"
+    for package in ("portal.settings", "portal.wsgi", "portal.celery")
+}
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
@@ -31,7 +37,9 @@ def put(house: House, name: str, text: str) -> Path:
 
 
 def test_nothing_refers_upward_or_sideways_by_name() -> None:
-    assert [str(found) for found in House.of_this_project().violations()] == []
+    found = House.of_this_project().violations()
+    assert [str(reference) for reference in found if (reference.path, reference.target) not in ALLOWED] == []
+    assert set(ALLOWED) <= {(reference.path, reference.target) for reference in found}, "no longer needed"
 
 
 def test_the_order_read_from_pyproject_is_the_whole_house() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from collections import Counter
@@ -37,6 +38,7 @@ PROGRAMS: dict[str, Callable[[], object]] = {
     "redis": redis_program,
     "graphviz": lambda: shutil.which("dot"),
     "npm": _npm_packages,
+    "tracing": lambda: importlib.util.find_spec("opentelemetry"),
     "chromium": chromium_program,
 }
 
