@@ -1,0 +1,170 @@
+"""What can be asked of an entity, as a small tree of values.
+
+The ``filter=`` grammar, JSON predicates and the portal's filter chips all become this tree; ``compile`` turns it into
+SQL. Keys are dotted paths in lower case, values are lower case: that is how the catalog compares (catalog API, what is
+searchable). Trees are immutable and hashable, so that an answer can be remembered by the question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Has:
+    """The key is there, with whatever value (null too)."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Valued:
+    """The key is there with a value that can be compared: neither null nor longer than 200 characters."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """A value of the key is one of these. No values: matches nothing."""
+
+    key: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith:
+    """A value of the key begins with the prefix."""
+
+    key: str
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """A value of one of the keys contains the term."""
+
+    keys: tuple[str, ...]
+    term: str
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """There is a relation of this type (lower case); to one of the targets unless these are None."""
+
+    type: str
+    targets: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of ours that is no part of the document is one of these; see ``COLUMNS``."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every part matches; no parts match everything."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part matches; no parts match nothing."""
+
+    parts: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not match."""
+
+    part: Condition
+
+
+Condition = Has | Valued | Among | StartsWith | Contains | Related | Column | All | AnyOf | Not
+
+#: Parts that one conjunction or disjunction may have; SQLite refuses expressions deeper than a thousand.
+WIDEST = 500
+
+EVERYTHING = All(())
+NOTHING = AnyOf(())
+
+#: Words of the portal for what Callboard knows of an entity beside its document, and the column that holds it. No
+#: document can have such a key: the roots of an entity are fixed.
+COLUMNS: Mapping[str, str] = {
+    "state": "state",
+    "errors": "has_errors",
+    "owner": "owner_ref",
+    "system": "system_ref",
+    "source": "source_id",
+}
+
+
+def all_of(*parts: Condition) -> Condition:
+    """Conjunction without needless nesting."""
+    flat: list[Condition] = []
+    for part in parts:
+        if isinstance(part, All):
+            flat.extend(part.parts)
+        else:
+            flat.append(part)
+    return flat[0] if len(flat) == 1 else All(tuple(flat))
+
+
+def any_of(*parts: Condition) -> Condition:
+    """Disjunction without needless nesting; values of the same key are put together.
+
+    Putting together keeps a question with a thousand alternatives one comparison with a list.
+    """
+    flat: list[Condition] = []
+    for part in parts:
+        if isinstance(part, AnyOf):
+            flat.extend(part.parts)
+        else:
+            flat.append(part)
+    together: dict[str, list[str]] = {}
+    rest: list[Condition] = []
+    for part in flat:
+        if isinstance(part, Among):
+            together.setdefault(part.key, []).extend(part.values)
+        else:
+            rest.append(part)
+    merged = [*(Among(key, tuple(dict.fromkeys(values))) for key, values in together.items()), *rest]
+    return merged[0] if len(merged) == 1 else AnyOf(tuple(merged))
+
+
+def equals(key: str, *values: str) -> Condition:
+    """``key`` (any case) has one of ``values`` (any case)."""
+    return Among(key.lower(), tuple(dict.fromkeys(value.lower() for value in values)))
+
+
+def chosen(name: str, values: Sequence[str]) -> Condition:
+    """One of the portal's filters: ``name`` is a word of ``COLUMNS`` or a key of the document."""
+    if name in COLUMNS:
+        return Column(name, tuple(dict.fromkeys(values)))
+    return equals(name, *values)
+
+
+def selection(include: Mapping[str, Iterable[str]], exclude: Mapping[str, Iterable[str]]) -> Condition:
+    """Every key of ``include`` has one of its values, no key of ``exclude`` has any of its."""
+    parts: list[Condition] = [chosen(name, tuple(values)) for name, values in include.items()]
+    parts += [Not(chosen(name, tuple(values))) for name, values in exclude.items()]
+    return all_of(*parts)
+
+
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Every part that is no combination of others."""
+    pending: list[Condition] = [condition]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, All | AnyOf):
+            pending.extend(part.parts)
+        elif isinstance(part, Not):
+            pending.append(part.part)
+        else:
+            yield part
