@@ -101,7 +101,8 @@ class Relation(models.Model):
     ``origin`` is the entity whose document declares it: its rows go when it goes.
     """
 
-    origin = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="declared_relations")
+    # Derived rows, written with their entity by one service: checked there, not once more by the database.
+    origin = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="declared_relations", db_constraint=False)
     source_ref = CodePointField(max_length=260)
     type = CodePointField(max_length=100)
     target_ref = CodePointField(max_length=260)
