@@ -5,3 +5,11 @@ class AccessConfig(AppConfig):
     name = "portal.access"
     label = "access"
     verbose_name = "People and access"
+
+    def ready(self) -> None:
+        from portal.access.querysets import own_or_staff, set_policy, staff_only
+
+        set_policy("access.token", own_or_staff)
+        # Packages below this one cannot say so themselves.
+        set_policy("audit.auditevent", staff_only)
+        set_policy("plugins.extensionstate", staff_only)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from portal.access.models import User
@@ -22,18 +25,33 @@ def _viewer(request: HttpRequest) -> Viewer:
 
 
 class AccessMiddleware(LoginRequiredMiddleware):
-    """``request.viewer`` for pages (the API sets its own); every view needs sign-in unless marked otherwise."""
+    """``request.viewer`` for pages (the API sets its own); every view needs sign-in unless marked otherwise.
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+    Works in both worlds: behind ASGI the guard stays up until the awaited answer is there.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
         self.strict = settings.CALLBOARD_STRICT_ACCESS
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self.async_mode:
+            return self._answer_async(request)
+        with self._around(request):
+            answer: HttpResponseBase = self.get_response(request)
+            return answer
+
+    async def _answer_async(self, request: HttpRequest) -> HttpResponseBase:
+        with self._around(request):
+            answer: HttpResponseBase = await self.get_response(request)
+            return answer
+
+    @contextmanager
+    def _around(self, request: HttpRequest) -> Iterator[None]:
         request.viewer = SimpleLazyObject(lambda: _viewer(request))  # type: ignore[attr-defined]  # our addition
-        token = address.set(request.META.get("REMOTE_ADDR", ""))
+        token = address.set(request.META.get("REMOTE_ADDR", "")[:64])
         try:
             with guarded_reads(self.strict):
-                answer: HttpResponse = self.get_response(request)
-                return answer
+                yield
         finally:
             address.reset(token)

@@ -50,11 +50,17 @@ class Principal(models.Model):
         SERVICE = "service", "Service"
 
     kind = models.CharField(max_length=10, choices=Kind)
-    ref = models.CharField(max_length=200, unique=True, help_text="Canonical reference, such as group:default/bookings.")
+    ref = models.CharField(
+        max_length=200, unique=True, help_text="Canonical reference, such as group:default/bookings."
+    )
     title = models.CharField(max_length=200, blank=True)
     email = models.EmailField(blank=True, db_index=True)
-    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="principal")
-    source = models.CharField(max_length=200, help_text="Who says so: admin, an identity provider, a catalog source.")
+    user = models.OneToOneField(
+        User, null=True, blank=True, on_delete=models.SET_NULL, related_name="principal"
+    )
+    source = models.CharField(
+        max_length=200, help_text="Who says so: admin, an identity provider, a catalog source."
+    )
     active = models.BooleanField(default=True)
 
     objects = RestrictedQuerySet.as_manager()
@@ -82,7 +88,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=("member", "group", "source"), name="access_membership_once_per_source"),
+            models.UniqueConstraint(
+                fields=("member", "group", "source"), name="access_membership_once_per_source"
+            ),
             models.CheckConstraint(condition=~Q(member=F("group")), name="access_membership_not_of_itself"),
         ]
 
@@ -97,7 +105,9 @@ class Token(models.Model):
     name = models.CharField(max_length=100, help_text="What it is for.")
     prefix = models.CharField(max_length=12, help_text="The first characters, to tell tokens apart.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = models.JSONField(default=list, blank=True, help_text="Actions it is limited to; empty means no limit.")
+    scopes = models.JSONField(
+        default=list, blank=True, help_text="Actions it is limited to; empty means no limit."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -23,8 +23,15 @@ def everyone_views_staff_curates(viewer: Viewer, action: str) -> Q | None:
 
 
 def staff_only(viewer: Viewer, action: str) -> Q | None:
-    """For what only curators look at: audit records, jobs."""
+    """For what only curators look at: audit records, switches, schedules, connections."""
     return Q() if viewer.allows(action) and viewer.is_staff else None
+
+
+def own_or_staff(viewer: Viewer, action: str) -> Q | None:
+    """For what belongs to one person (field ``user``): everyone sees their own, staff sees and does all."""
+    if viewer.is_staff:
+        return staff_only(viewer, action)
+    return Q(user_id=viewer.user_id) if viewer.user_id and viewer.allows(action) else None
 
 
 def set_policy(label: str, policy: Policy) -> None:

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 
 from portal.core.querysets import GuardedQuerySet
+
+
+class AppendOnlyError(RuntimeError):
+    """Code of ours was about to change or remove an audit record: a defect."""
+
+
+class AppendOnlyQuerySet(GuardedQuerySet["AuditEvent"]):
+    """Records are added and read. Only the sealer writes once more, past this class."""
+
+    def update(self, **kwargs: Any) -> int:
+        raise AppendOnlyError("Audit records are never changed.")
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        raise AppendOnlyError("Audit records are never removed.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> int:
+        raise AppendOnlyError("Audit records are never changed.")
 
 
 class AuditEvent(models.Model):
@@ -27,7 +46,7 @@ class AuditEvent(models.Model):
     position = models.BigIntegerField(null=True, unique=True, editable=False)
     digest = models.CharField(max_length=64, blank=True, editable=False)
 
-    objects = GuardedQuerySet.as_manager()
+    objects = AppendOnlyQuerySet.as_manager()
 
     class Meta:
         verbose_name = "audit record"
@@ -40,3 +59,11 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.verb} {self.object_name or self.object_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise AppendOnlyError("Audit records are never changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        raise AppendOnlyError("Audit records are never removed.")

@@ -6,11 +6,14 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import structlog
-from django.db import close_old_connections, connection, transaction
+from django.db import Error as DatabaseFailure
+from django.db import OperationalError, close_old_connections, connection, transaction
+from prometheus_client import Counter, Histogram
 
 from portal.access.viewer import Viewer
 from portal.core.context import request_id
@@ -19,9 +22,19 @@ from portal.jobs import services
 from portal.jobs.models import Job
 from portal.jobs.registry import job_kind
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
-BEAT_SECONDS = services.LEASE.total_seconds() / 6
+LEASE_SECONDS = services.LEASE.total_seconds()
+BEAT_SECONDS = LEASE_SECONDS / 6
+CANCEL_SECONDS = 1.0
 REPORT_SECONDS = 0.5
+_outcomes = Counter("callboard_job_outcomes", "What jobs came to, by kind.", ["kind", "outcome"])
+_seconds = Histogram(
+    "callboard_job_seconds",
+    "Time one try of a job took.",
+    ["kind"],
+    buckets=(0.05, 0.25, 1, 5, 15, 60, 300, 1800),
+)
 
 
 class LostLeaseError(CallboardError):
@@ -51,6 +64,8 @@ class JobContext:
         self._lost = threading.Event()
         self._cancelled = threading.Event()
         self._reported = 0.0
+        if job.cancel_requested:  # while a worker before this one had it
+            self._cancelled.set()
 
     def checkpoint(self) -> None:
         """Call between steps. Raises LostLeaseError or JobCancelledError."""
@@ -64,49 +79,67 @@ class JobContext:
         return self._lost.is_set() or self._cancelled.is_set()
 
     def progress(self, done: int, total: int, text: str = "", *, now: bool = False) -> None:
-        """Say how far it is; written at most twice a second."""
+        """Say how far it is; written at most twice a second.
+
+        Raises:
+            LostLeaseError, JobCancelledError: as ``checkpoint``.
+        """
         self.checkpoint()
         if now or time.monotonic() - self._reported > REPORT_SECONDS:
             self._reported = time.monotonic()
-            if not services.report(job=self.job, done=done, total=total, text=text):
-                self._lost.set()
-                self.checkpoint()
+            self._must_own(services.report(job=self.job, done=done, total=total, text=text))
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """A transaction that commits only while this worker holds the job (the fence is checked inside)."""
+        """A transaction that commits only while this worker holds the job.
+
+        The fence is checked inside, and the row of the job stays locked until the end: nobody can take it over between
+        check and commit. Keep it shorter than a third of the lease.
+        """
         self.checkpoint()
         with transaction.atomic():
-            if not services.beat(job=self.job):
-                self._lost.set()
-                self.checkpoint()
+            self._must_own(services.beat(job=self.job))
             yield
 
+    def _must_own(self, still: bool) -> None:
+        if not still:
+            self._lost.set()
+            self.checkpoint()
+
     def _beat(self, over: threading.Event) -> None:
-        """Runs beside the handler, so that a long step without progress keeps the lease."""
+        """Runs beside the handler: keeps the lease in long steps, hears of a cancellation within about a second."""
+        kept = time.monotonic()
         try:
-            while not over.wait(BEAT_SECONDS if not self._cancelled.is_set() else BEAT_SECONDS * 2):
-                if not services.beat(job=self.job):
-                    self._lost.set()
-                    return
-                if services.is_cancelled(job=self.job):
-                    self._cancelled.set()
-        except Exception:
-            # The handler finds out by its next fenced write; a broken heartbeat must not end it by itself.
-            log.exception("job_heartbeat_failed", job=str(self.job.pk))
+            while not over.wait(CANCEL_SECONDS):
+                try:
+                    if not self._cancelled.is_set() and services.is_cancelled(job=self.job):
+                        self._cancelled.set()
+                    if time.monotonic() - kept < BEAT_SECONDS:
+                        continue
+                    if not services.beat(job=self.job):
+                        self._lost.set()
+                        return
+                    kept = time.monotonic()
+                except DatabaseFailure:
+                    # A database that is locked or restarts: go on trying for as long as the lease would have held.
+                    log.warning("job_heartbeat_missed", job=str(self.job.pk), exc_info=True)
+                    connection.close()
+                    if time.monotonic() - kept > LEASE_SECONDS:
+                        self._lost.set()
+                        return
         finally:
             connection.close()
 
 
 def worker_name() -> str:
-    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident() % 100_000}"
+    return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident() % 100_000}"[-100:]
 
 
 def run_job(job_id: object) -> str | None:
     """Claim and do one job.
 
     Returns:
-        Its state afterwards, or None where there was nothing to claim.
+        Its state afterwards, or None where there was nothing to claim, or where another worker has it by now.
     """
     close_old_connections()
     job = services.claim(job_id=job_id, worker=worker_name())
@@ -123,7 +156,18 @@ def run_job(job_id: object) -> str | None:
         return state
     finally:
         over.set()
-        log.info("job_done", job=str(job.pk), kind=job.kind, state=state, seconds=round(time.monotonic() - started, 3))
+        heartbeat.join(timeout=2)
+        seconds = time.monotonic() - started
+        _outcomes.labels(job.kind, state or "lost").inc()
+        _seconds.labels(job.kind).observe(seconds)
+        log.info(
+            "job_done",
+            job=str(job.pk),
+            kind=job.kind,
+            state=state,
+            attempt=job.attempts,
+            seconds=round(seconds, 3),
+        )
         request_id.reset(token)
         close_old_connections()
 
@@ -131,20 +175,15 @@ def run_job(job_id: object) -> str | None:
 def _do(context: JobContext) -> str | None:
     job = context.job
     try:
-        kind = job_kind(job.kind)
-        result = kind.handler(context)
+        context.checkpoint()
+        result = job_kind(job.kind).handler(context)
     except LostLeaseError:
         return None
     except JobCancelledError:
-        services.finish(job=job, state=Job.State.CANCELLED)
-        return Job.State.CANCELLED
+        return _end(job, Job.State.CANCELLED)
     except CallboardError as error:
         body = {"code": error.code, "message": error.message, "remedy": error.remedy}
-        if isinstance(error, ServiceUnavailableError | TimedOutError) and job.attempts < kind.tries:
-            services.put_back(job=job, error=body)
-            return Job.State.QUEUED
-        services.finish(job=job, state=Job.State.FAILED, error=body)
-        return Job.State.FAILED
+        return _end_or_again(job, body, passing=isinstance(error, ServiceUnavailableError | TimedOutError))
     except Exception as error:
         # A defect in a handler ends this job with a record of it, and leaves the worker alive for the next one.
         log.exception("job_failed", job=str(job.pk), kind=job.kind)
@@ -153,7 +192,33 @@ def _do(context: JobContext) -> str | None:
             "message": f"{type(error).__name__}: {error}"[:500],
             "remedy": f"Look for request {request_id.get()} in the worker's log.",
         }
-        services.finish(job=job, state=Job.State.FAILED, error=body)
-        return Job.State.FAILED
-    services.finish(job=job, state=Job.State.SUCCEEDED, result=result)
-    return Job.State.SUCCEEDED
+        # A database that was locked or restarted in the middle is no defect: the job may well succeed the next time.
+        return _end_or_again(job, body, passing=isinstance(error, OperationalError))
+    return _end(job, Job.State.SUCCEEDED, result=result)
+
+
+def _end_or_again(job: Job, body: dict[str, str], *, passing: bool) -> str | None:
+    if passing and job.attempts < job_kind(job.kind).tries:
+        again = _patiently(lambda: services.put_back(job=job, error=body))
+        return Job.State.QUEUED if again else None
+    return _end(job, Job.State.FAILED, error=body)
+
+
+def _end(job: Job, state: str, **values: Any) -> str | None:
+    """Write the outcome; None where the job belongs to another worker by now."""
+    return state if _patiently(lambda: services.finish(job=job, state=state, **values)) else None
+
+
+def _patiently(write: Callable[[], T]) -> T:
+    """The outcome of work that is done must not be lost to a database that is locked for a while: that would do the
+    work twice. The heartbeat keeps the lease meanwhile."""
+    deadline = time.monotonic() + LEASE_SECONDS
+    while True:
+        try:
+            return write()
+        except OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("job_outcome_waits", exc_info=True)
+            connection.close()
+            time.sleep(0.5)

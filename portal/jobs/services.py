@@ -8,20 +8,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import DateTimeField, F, Q, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 from portal.core.context import request_id
-from portal.core.errors import ConflictError
+from portal.core.errors import ConflictError, InputError
 from portal.jobs import doorbell
 from portal.jobs.models import Job, Schedule
-from portal.jobs.registry import job_kind
+from portal.jobs.registry import job_kind, tries_of
 
 LEASE = timedelta(seconds=90)
 RING_AGAIN = timedelta(seconds=5)
 KEPT = timedelta(days=30)
+COALESCE_TRIES = 5
+SCHEDULED = "schedules belong to the system"
 
 
 def enqueue(
@@ -35,24 +38,46 @@ def enqueue(
 ) -> Job:
     """Write a job in the caller's transaction and ring once that is committed.
 
-    With ``key``, a job that waits already is returned instead: what it will read is what is true when it runs.
+    With ``key``, a job that waits already is returned instead, brought forward where it was to run later. It stays
+    unclaimed until the caller's transaction ends, so it will read what the caller has written.
     """
-    job = Job(
-        kind=kind, subject=subject[:200], payload=dict(payload or {}), key=key, actor=actor.actor, request_id=request_id.get()
-    )
-    if run_after:
-        job.run_after = run_after
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
-        waiting = Job.objects.unrestricted("the waiting job of a key").filter(key=key, state=Job.State.QUEUED).first()
-        if waiting is None:  # it was claimed this very moment: a fresh row is right
-            return enqueue(actor=actor, kind=kind, payload=payload, subject=subject, key=key, run_after=run_after)
-        return waiting
+    when = run_after or timezone.now()
+    for _ in range(COALESCE_TRIES if key else 1):
+        if key and (waiting := _hold_waiting(key, when)) is not None:
+            job = waiting
+            break
+        job = Job(
+            kind=kind,
+            subject=subject[:200],
+            payload=dict(payload or {}),
+            key=key,
+            actor=actor.actor[:200],
+            request_id=request_id.get(),
+            run_after=when,
+        )
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+        except IntegrityError:
+            if not key:
+                raise
+        else:
+            break
+    else:
+        raise ConflictError(
+            f"The job {kind} could not be queued: others with its key came and went.", code="jobs.key"
+        )
     if job.run_after <= timezone.now():
         transaction.on_commit(lambda: _ring(job))
     return job
+
+
+def _hold_waiting(key: str, when: datetime) -> Job | None:
+    """The job that waits under a key, its row locked until the transaction ends; None where there is none."""
+    waiting = Job.objects.filter(key=key, state=Job.State.QUEUED)
+    if not waiting.update(run_after=Least(F("run_after"), Value(when, DateTimeField()))):
+        return None
+    return waiting.unrestricted("the waiting job of a key").first()
 
 
 def _ring(job: Job) -> None:
@@ -89,12 +114,17 @@ def report(*, job: Job, done: int, total: int, text: str) -> bool:
     """Write progress, which extends the lease as well."""
     return bool(
         _own(job).update(
-            progress_done=done, progress_total=total, progress_text=text[:200], lease_until=timezone.now() + LEASE
+            progress_done=done,
+            progress_total=total,
+            progress_text=text[:200],
+            lease_until=timezone.now() + LEASE,
         )
     )
 
 
-def finish(*, job: Job, state: str, result: Mapping[str, Any] | None = None, error: Mapping[str, Any] | None = None) -> bool:
+def finish(
+    *, job: Job, state: str, result: Mapping[str, Any] | None = None, error: Mapping[str, Any] | None = None
+) -> bool:
     """End a job this worker still holds."""
     return bool(
         _own(job).update(
@@ -112,7 +142,12 @@ def put_back(*, job: Job, error: Mapping[str, Any]) -> bool:
     wait = timedelta(seconds=job_kind(job.kind).retry_seconds * 2 ** min(job.attempts - 1, 8))
     return bool(
         _own(job).update(
-            state=Job.State.QUEUED, lease_until=None, run_after=timezone.now() + wait, rung_at=None, error=dict(error), key=""
+            state=Job.State.QUEUED,
+            lease_until=None,
+            run_after=timezone.now() + wait,
+            rung_at=None,
+            error=dict(error),
+            key="",
         )
     )
 
@@ -123,7 +158,7 @@ def _own(job: Job) -> Any:
 
 @transaction.atomic
 def cancel(*, actor: Viewer, job: Job) -> None:
-    """Stop a job: at once where it waits, at its next checkpoint where it runs.
+    """Stop a job: at once where it waits, within seconds at its next checkpoint where it runs.
 
     Raises:
         ConflictError: it is over.
@@ -146,13 +181,14 @@ def sweep() -> dict[str, int]:
     now = timezone.now()
     reason = "the sweeper looks after all jobs"
     counts = {"rung": 0, "requeued": 0, "given_up": 0}
-    for job in Job.objects.unrestricted(reason).filter(state=Job.State.RUNNING, lease_until__lt=now)[:200]:
-        same = Job.objects.filter(pk=job.pk, state=Job.State.RUNNING, fence=job.fence, lease_until=job.lease_until)
-        try:
-            tries = job_kind(job.kind).tries
-        except KeyError:
-            tries = 0
-        if job.attempts >= tries:
+    dead = Job.objects.unrestricted(reason).filter(state=Job.State.RUNNING, lease_until__lt=now)
+    for job in dead.order_by("lease_until")[:200]:
+        same = Job.objects.filter(
+            pk=job.pk, state=Job.State.RUNNING, fence=job.fence, lease_until=job.lease_until
+        )
+        if job.cancel_requested:
+            counts["given_up"] += same.update(state=Job.State.CANCELLED, finished_at=now, lease_until=None)
+        elif job.attempts >= tries_of(job.kind):
             counts["given_up"] += same.update(
                 state=Job.State.FAILED,
                 finished_at=now,
@@ -165,9 +201,17 @@ def sweep() -> dict[str, int]:
             )
         else:
             # The key is given up: a newer job of the same key may be waiting.
-            counts["requeued"] += same.update(state=Job.State.QUEUED, lease_until=None, rung_at=None, run_after=now, key="")
-    unheard = Q(rung_at__isnull=True, created_at__lt=now - timedelta(seconds=1)) | Q(rung_at__lt=now - RING_AGAIN)
-    for job in Job.objects.unrestricted(reason).filter(unheard, state=Job.State.QUEUED, run_after__lte=now)[:200]:
+            counts["requeued"] += same.update(
+                state=Job.State.QUEUED, lease_until=None, rung_at=None, run_after=now, key=""
+            )
+    due = Job.objects.unrestricted(reason).filter(state=Job.State.QUEUED, run_after__lte=now)
+    unheard = Q(rung_at__isnull=True, created_at__lt=now - timedelta(seconds=1)) | Q(
+        rung_at__lt=now - RING_AGAIN
+    )
+    for job in due.filter(unheard).order_by("run_after")[:200]:
+        # Ever longer pauses: where all workers are busy for an hour, messages must not pile up by the thousand.
+        if job.rung_at is not None and now - job.rung_at < job.rung_at - job.run_after:
+            continue
         mine = Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, rung_at=job.rung_at).update(rung_at=now)
         if mine and doorbell.ring(job.pk):
             counts["rung"] += 1
@@ -179,6 +223,7 @@ def forget_old_jobs() -> int:
     return Job.objects.filter(finished_at__lt=timezone.now() - KEPT).delete()[0]
 
 
+@transaction.atomic
 def set_schedule(
     *,
     actor: Viewer,
@@ -190,24 +235,66 @@ def set_schedule(
     subject: str = "",
     enabled: bool = True,
 ) -> Schedule:
-    """Create or change the schedule ``name``; its next run is spread over the first interval."""
-    values = {"kind": kind, "payload": dict(payload), "every": every, "jitter": jitter, "subject": subject, "enabled": enabled}
-    if not Schedule.objects.filter(name=name).update(**values):
+    """Create or change the schedule ``name``; its first run is spread over the first interval.
+
+    Args:
+        every: seconds between two runs, at least 1.
+        jitter: up to this many seconds more, at random.
+
+    Raises:
+        InputError: not at least a second.
+    """
+    if every < 1 or jitter < 0:
+        raise InputError(
+            "A schedule runs every second at most.", code="jobs.schedule.every", remedy="Give it longer."
+        )
+    values = {
+        "kind": kind,
+        "payload": dict(payload),
+        "every": every,
+        "jitter": jitter,
+        "subject": subject[:200],
+        "enabled": enabled,
+    }
+    stored = Schedule.objects.unrestricted(SCHEDULED).filter(name=name).first()
+    if stored is None:
         first = timezone.now() + timedelta(seconds=random.uniform(0.2, 1.0) * every)  # noqa: S311  (spreads load, no secret)
-        with transaction.atomic():
-            Schedule.objects.create(name=name, next_run_at=first, **values)
-    return Schedule.objects.unrestricted("just written").get(name=name)
+        stored = Schedule.objects.create(name=name, next_run_at=first, **values)
+        record(actor=actor.actor, verb="jobs.schedule.created", target=stored, after=values)
+        return stored
+    before = {
+        field: getattr(stored, field) for field, value in values.items() if getattr(stored, field) != value
+    }
+    if before:
+        # A shorter interval counts from now on, not only after the long one is over.
+        soonest = min(stored.next_run_at, timezone.now() + timedelta(seconds=every))
+        Schedule.objects.filter(pk=stored.pk).update(next_run_at=soonest, **values)
+        after = {field: values[field] for field in before}
+        record(actor=actor.actor, verb="jobs.schedule.changed", target=stored, before=before, after=after)
+        stored = Schedule.objects.unrestricted(SCHEDULED).get(pk=stored.pk)
+    return stored
 
 
-def remove_schedule(*, name: str) -> None:
-    Schedule.objects.filter(name=name).delete()
+@transaction.atomic
+def remove_schedule(*, name: str, actor: Viewer | None = None) -> None:
+    """End a schedule; a job that it queued already still runs. ``actor`` is the system where nobody is named."""
+    stored = Schedule.objects.unrestricted(SCHEDULED).filter(name=name).first()
+    if stored is not None and Schedule.objects.filter(pk=stored.pk).delete()[0]:
+        by = (actor or Viewer.system("schedules")).actor
+        record(
+            actor=by,
+            verb="jobs.schedule.removed",
+            target=stored,
+            before={"kind": stored.kind, "every": stored.every},
+        )
 
 
 def tick() -> int:
     """Queue what is due. Safe in several processes: the next time is set by compare-and-set. Returns how many."""
     now = timezone.now()
     queued = 0
-    for row in Schedule.objects.unrestricted("the scheduler runs all").filter(enabled=True, next_run_at__lte=now)[:200]:
+    due = Schedule.objects.unrestricted(SCHEDULED).filter(enabled=True, next_run_at__lte=now)
+    for row in due.order_by("next_run_at")[:200]:
         wait = row.every + (random.uniform(0, row.jitter) if row.jitter else 0)  # noqa: S311  (spreads load, no secret)
         with transaction.atomic():
             mine = Schedule.objects.filter(pk=row.pk, next_run_at=row.next_run_at).update(
@@ -215,6 +302,12 @@ def tick() -> int:
             )
             if mine:
                 actor = Viewer.system("scheduler")
-                enqueue(actor=actor, kind=row.kind, payload=row.payload, subject=row.subject, key=f"schedule:{row.name}")
+                enqueue(
+                    actor=actor,
+                    kind=row.kind,
+                    payload=row.payload,
+                    subject=row.subject,
+                    key=f"schedule:{row.name}",
+                )
                 queued += 1
     return queued

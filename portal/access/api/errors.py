@@ -38,7 +38,11 @@ def error_body(error: errors.CallboardError, *, method: str, url: str) -> dict[s
         inner["remedy"] = error.remedy
     inner.update(error.details)
     inner["requestId"] = request_id.get()
-    return {"error": inner, "request": {"method": method, "url": url}, "response": {"statusCode": error.status}}
+    return {
+        "error": inner,
+        "request": {"method": method, "url": url},
+        "response": {"statusCode": error.status},
+    }
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse | None:
@@ -50,7 +54,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     request = context["request"]
     mount = getattr(context.get("view"), "mount", "")
     url = request.get_full_path()
-    body = error_body(error, method=request.method, url=url[len(mount) :] if mount and url.startswith(mount) else url)
+    body = error_body(
+        error, method=request.method, url=url[len(mount) :] if mount and url.startswith(mount) else url
+    )
     response = json_response(body, status=error.status)
     if isinstance(exc, exceptions.Throttled) and exc.wait is not None:
         response["Retry-After"] = str(int(exc.wait) + 1)

@@ -21,7 +21,9 @@ class SignedIn(BasePermission):
         viewer = request.auth
         if not isinstance(viewer, Viewer):
             raise AuthenticationError(
-                "Missing credentials.", remedy="Send `Authorization: Bearer <token>`.", code="access.credentials.missing"
+                "Missing credentials.",
+                remedy="Send `Authorization: Bearer <token>`.",
+                code="access.credentials.missing",
             )
         actions = getattr(view, "actions_required", {})
         action = actions.get(request.method, "view")

@@ -2,7 +2,7 @@
 
 from portal.access.services.principals import PersonData, link_person, sync_principals
 from portal.access.services.tokens import create_token, note_token_use, revoke_token, viewer_of_token
-from portal.access.services.users import create_user, viewer_of_user
+from portal.access.services.users import create_user, set_password, update_user, viewer_of_user
 
 __all__ = [
     "PersonData",
@@ -11,7 +11,9 @@ __all__ = [
     "link_person",
     "note_token_use",
     "revoke_token",
+    "set_password",
     "sync_principals",
+    "update_user",
     "viewer_of_token",
     "viewer_of_user",
 ]

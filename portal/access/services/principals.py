@@ -44,7 +44,9 @@ def sync_principals(
     for ref, data in wanted.items():
         row = known.get(ref)
         if row is None:
-            row = known[ref] = Principal(kind=data.kind, ref=ref, title=data.title, email=data.email, source=source)
+            row = known[ref] = Principal(
+                kind=data.kind, ref=ref, title=data.title, email=data.email, source=source
+            )
             added.append(row)
         elif row.source == source and (row.title, row.email, row.active) != (data.title, data.email, True):
             row.title, row.email, row.active = data.title, data.email, True
@@ -63,7 +65,8 @@ def sync_principals(
         (m.member_id, m.group_id): m.pk for m in Membership.objects.unrestricted(reason).filter(source=source)
     }
     Membership.objects.bulk_create(
-        [Membership(member_id=m, group_id=g, source=source) for m, g in sorted(pairs - present.keys())], batch_size=500
+        [Membership(member_id=m, group_id=g, source=source) for m, g in sorted(pairs - present.keys())],
+        batch_size=500,
     )
     stale = [pk for pair, pk in present.items() if pair not in pairs]
     Membership.objects.filter(pk__in=stale).delete()
@@ -90,7 +93,8 @@ def link_person(*, actor: Viewer, user: User, ref: str) -> Principal:
     """Say that ``user`` is the identity ``ref``; it is created where no source has named it yet."""
     Principal.objects.filter(user=user).exclude(ref=ref).update(user=None)
     principal, _ = Principal.objects.unrestricted("linking acts for the system").get_or_create(
-        ref=ref, defaults={"kind": Principal.Kind.USER, "title": str(user), "email": user.email, "source": "admin"}
+        ref=ref,
+        defaults={"kind": Principal.Kind.USER, "title": str(user), "email": user.email, "source": "admin"},
     )
     Principal.objects.filter(pk=principal.pk).update(user=user)
     principal.user = user

@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from portal.access.models import Token, User
 from portal.access.services.users import viewer_of_user
-from portal.access.viewer import Viewer
+from portal.access.viewer import CURATE, VIEW, Viewer
 from portal.audit.services import record
 from portal.core.crypto import hash_token
-from portal.core.errors import NotFoundError
+from portal.core.errors import InputError, NotFoundError
 
 PREFIX = "cb_"
+SCOPES = (VIEW, CURATE)
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -27,9 +28,29 @@ def create_token(
 ) -> tuple[Token, str]:
     """Make a token for ``user``.
 
+    Args:
+        scopes: actions it is limited to, such as ``view``; none means all that the person may do.
+
     Returns:
         The row, and the text of the token, which is nowhere else.
+
+    Raises:
+        InputError: no name or one that is too long, a scope that is none, or an end that has passed.
     """
+    name = name.strip()
+    if not 0 < len(name) <= 100:
+        raise InputError("A token needs a name of at most 100 characters.", code="access.token.name")
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown:
+        raise InputError(
+            f"{unknown[0]!r} is no scope.",
+            code="access.token.scope",
+            remedy=f"Scopes are {' and '.join(SCOPES)}.",
+        )
+    if expires_at is not None and expires_at <= timezone.now():
+        raise InputError(
+            "The token would have expired already.", code="access.token.expired", remedy="Choose a later end."
+        )
     text = PREFIX + secrets.token_urlsafe(32)
     token = Token.objects.create(
         user=user,
@@ -43,7 +64,11 @@ def create_token(
         actor=actor.actor,
         verb="access.token.created",
         target=token,
-        after={"user": user.username, "scopes": list(scopes), "expires_at": expires_at and expires_at.isoformat()},
+        after={
+            "user": user.username,
+            "scopes": list(scopes),
+            "expires_at": expires_at and expires_at.isoformat(),
+        },
     )
     return token, text
 
@@ -92,4 +117,5 @@ def viewer_of_token(text: str) -> Viewer | None:
 def note_token_use(*, token: Token, at: datetime) -> None:
     """Remember that a token was used; not a change anyone audits, so no record."""
     if token.last_used_at is None or at - token.last_used_at > USE_NOTED_EVERY:
-        Token.objects.filter(pk=token.pk).update(last_used_at=at)
+        # Compare-and-set: of many requests at the same moment one writes.
+        Token.objects.filter(pk=token.pk, last_used_at=token.last_used_at).update(last_used_at=at)

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 
 from portal.audit.services import seal as seal_audit
 from portal.events.services import seal as seal_events
@@ -48,8 +48,9 @@ class Command(BaseCommand):
                 due[name] = time.monotonic() + every
                 try:
                     chore()
-                except DatabaseError:
-                    # A database that restarts must not end the scheduler: it is the one that repairs.
+                except Exception:
+                    # Whatever breaks, a database that restarts or a defect in one chore: the others go on, because
+                    # this is the process that repairs.
                     log.exception("chore_failed", chore=name)
                     close_old_connections()
                     due[name] = time.monotonic() + 5
