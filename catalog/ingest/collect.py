@@ -158,6 +158,13 @@ class _Walk:
         except CallboardError as error:
             self._unreadable(visit, visit.location.target, error)
             return
+        if not places and not visit.optional:
+            message = f"No file matches below {visit.location.target}."
+            remedy = "Check the pattern; without one the usual names of descriptors are looked for."
+            problem = Problem(
+                "catalog.read.no-match", message, severity="warning", remedy=remedy, url=visit.location.target
+            )
+            self.found.problems.append((problem, visit.parent))
         for place in places:
             if self.found.files >= MAX_FILES:
                 message = f"There are more than {MAX_FILES} files; the rest is not read."

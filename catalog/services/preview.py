@@ -23,8 +23,8 @@ def preview_location(*, target: str) -> list[dict[str, Any]]:
         InputError: anything that is wrong in the tree, all of it in one message.
     """
     registry = current_registry()
-    session = ReadSession(hosts=host_configs(), known={}, cancelled=lambda: False)
-    found = collect(SourceDescription.of_target(target, registry), session=session, registry=registry)
+    with ReadSession(hosts=host_configs()) as session:
+        found = collect(SourceDescription.of_target(target, registry), session=session, registry=registry)
     errors = [problem for problem, _ in found.problems if problem.severity == "error"]
     if errors:
         raise InputError(
@@ -46,11 +46,11 @@ def validate_entity(*, entity: dict[str, Any], location: str) -> list[Problem]:
             f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
         )
         return [Problem(rule="catalog.location-ref.type", message=message, error_name="TypeError")]
-    session = ReadSession(hosts=host_configs(), known={}, cancelled=lambda: False)
-    try:
-        return check_entity(entity, place, session=session, registry=current_registry())
-    except Rejected as rejected:
-        return rejected.problems
+    with ReadSession(hosts=host_configs()) as session:
+        try:
+            return check_entity(entity, place, session=session, registry=current_registry())
+        except Rejected as rejected:
+            return rejected.problems
 
 
 def analyze_location(*, target: str) -> dict[str, Any]:

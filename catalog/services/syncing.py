@@ -13,6 +13,7 @@ from catalog.ingest.collect import SourceDescription, collect
 from catalog.ingest.collected import Collected
 from catalog.ingest.problems import Problem as Finding
 from catalog.ingest.sources import ReadSession
+from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, EntityDocument, Source, SourceFile, Sync
 from catalog.selectors import known_versions
 from catalog.services.kinds import current_kinds_version, current_registry
@@ -23,6 +24,7 @@ from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
 from portal.connections.selectors import host_configs
 from portal.core.errors import CallboardError, NotFoundError
+from portal.core.process import CancelledError
 from portal.events.services import publish as publish_events
 from portal.jobs.running import JobContext
 
@@ -62,7 +64,9 @@ def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
         _close(source, sync, _Outcome(Sync.State.FAILED, Counts(), error=message), Collected())
         raise
     _close(source, sync, outcome, found)
+    seconds = round((timezone.now() - started).total_seconds(), 3)
     return {
+        "seconds": seconds,
         "sync": sync.pk, "state": outcome.state, "entities": len(found.declared), "added": outcome.counts.added,
         "changed": outcome.counts.changed, "removed": outcome.counts.removed, "problems": outcome.problems,
     }  # fmt: skip
@@ -70,10 +74,26 @@ def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
 
 def _read_and_publish(context: JobContext, source: Source, sync: Sync) -> tuple[_Outcome, Collected]:
     registry = current_registry()
-    session = ReadSession(hosts=host_configs(), known=known_versions(source), cancelled=context.stopped)
     description = SourceDescription.of(source, registry)
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
-    version = session.version(description.root)
+    with ReadSession(hosts=host_configs(), known=known_versions(source), cancelled=context.stopped) as session:
+        try:
+            return _compare_and_publish(context, source, sync, description, registry, session, fingerprint)
+        except CancelledError:
+            context.checkpoint()  # tells a cancelled job from one that another worker has now
+            raise
+
+
+def _compare_and_publish(
+    context: JobContext,
+    source: Source,
+    sync: Sync,
+    description: SourceDescription,
+    registry: KindRegistry,
+    session: ReadSession,
+    fingerprint: str,
+) -> tuple[_Outcome, Collected]:
+    version = session.version(description.root, branch=description.branch, pattern=description.pattern)
     if version and f"{fingerprint}:{version}" == source.version:
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
@@ -218,7 +238,7 @@ def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> N
         version=found.version[:200],
         files=found.files,
         documents=found.documents,
-        entities=len(found.declared),
+        entities=Entity.objects.unrestricted(REASON).filter(source=source).count(),
         added=outcome.counts.added,
         changed=outcome.counts.changed,
         removed=outcome.counts.removed,
