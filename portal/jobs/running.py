@@ -135,13 +135,19 @@ def worker_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident() % 100_000}"[-100:]
 
 
+def _refresh_connection() -> None:
+    """Drop connections that are too old or broken, but never the one of a caller who is inside a transaction."""
+    if not connection.in_atomic_block:
+        close_old_connections()
+
+
 def run_job(job_id: object) -> str | None:
     """Claim and do one job.
 
     Returns:
         Its state afterwards, or None where there was nothing to claim, or where another worker has it by now.
     """
-    close_old_connections()
+    _refresh_connection()
     job = services.claim(job_id=job_id, worker=worker_name())
     if job is None:
         return None
@@ -169,7 +175,7 @@ def run_job(job_id: object) -> str | None:
             seconds=round(seconds, 3),
         )
         request_id.reset(token)
-        close_old_connections()
+        _refresh_connection()
 
 
 def _do(context: JobContext) -> str | None:
