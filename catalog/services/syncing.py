@@ -93,7 +93,7 @@ def _compare_and_publish(
     session: ReadSession,
     fingerprint: str,
 ) -> tuple[_Outcome, Collected]:
-    version = session.version(description.root, branch=description.branch, pattern=description.pattern)
+    version = session.version(description.root)
     if version and f"{fingerprint}:{version}" == source.version:
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
@@ -131,7 +131,8 @@ def _compare_and_publish(
 
 
 def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Finding, str, str]]:
-    owners = {}
+    failed = Entity.objects.unrestricted(REASON).filter(ref__in=list(found.failed))
+    owners = {ref: owner or "" for ref, owner in failed.values_list("ref", "owner_ref")}
     for declared in found.declared.values():
         for of, kind, target in declared.relations:
             if kind == "ownedBy" and of == declared.ref:
