@@ -80,6 +80,10 @@ class Repository:
         max_bytes: bytes of what one fetch may bring.
         cancelled: looked at while waiting; true ends the work with :class:`CancelledError`.
 
+    Attributes:
+        shown: the address, for messages.
+        default_branch: its name; empty until the server was asked for a ref.
+
     Raises:
         InputError, NotAllowedError, NotFoundError: as :func:`portal.core.git.parse_address`.
     """
@@ -99,6 +103,7 @@ class Repository:
         address = parse_address(url, file_roots=file_roots)
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.shown = address.shown
+        self.default_branch = ""
         self._remote = Remote(address, policy, credential, cache)
         self._folder = cache / hashlib.sha256(address.url.encode()).hexdigest()
         self._timeout = timeout
@@ -147,11 +152,14 @@ class Repository:
     def _refs_named(self, names: Iterable[str]) -> dict[str, str]:
         patterns = [full for name in names for full in _full_names(name)]
         peeled = [f"{full}^{{}}" for full in patterns if full.startswith("refs/tags/")]
-        done = self._talk(["ls-remote", "--quiet"], ["HEAD", *patterns, *peeled], "")
+        done = self._talk(["ls-remote", "--quiet", "--symref"], ["HEAD", *patterns, *peeled], "")
         refs = {}
         for line in done.stdout.decode("utf-8", "replace").splitlines():
-            oid, _, name = line.partition("\t")
-            refs[name] = oid
+            value, _, name = line.partition("\t")
+            if value.startswith("ref: "):
+                self.default_branch = value.removeprefix("ref: ").removeprefix("refs/heads/")
+            else:
+                refs[name] = value
         if not refs:
             # A sign-in page that answers with success looks like this too, so nothing may count as removed.
             raise GitError(

@@ -1,0 +1,17 @@
+"""Where descriptors are read from: Git repositories, web servers, and folders of this machine."""
+
+from __future__ import annotations
+
+from catalog.ingest.sources.base import DEFAULT_PATTERN, MISSING, File, Limits, Reader, UnreadableError
+from catalog.ingest.sources.session import ReadSession, Remembered
+
+__all__ = [
+    "DEFAULT_PATTERN",
+    "MISSING",
+    "File",
+    "Limits",
+    "ReadSession",
+    "Reader",
+    "Remembered",
+    "UnreadableError",
+]

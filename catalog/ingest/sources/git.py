@@ -1,0 +1,223 @@
+"""Files in Git repositories: by the addresses that Git hosts show in a browser, and by plain repository addresses.
+
+Each repository is fetched once a commit for all sources and processes (portal.core.git). Within a session its refs
+are asked for once, so that everything a session reads from one branch comes from one commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+import re
+from collections import deque
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from catalog.ingest.hosts import FileUrl
+from catalog.ingest.sources.base import DEFAULT_PATTERN, File, Limits, is_pattern, is_skipped, matcher
+from catalog.ingest.sources.reach import Reach
+from catalog.ingest.urls import split_url
+from catalog.refs import LocationRef
+from portal.core.errors import NotFoundError
+from portal.core.git import Repository, parse_address
+
+#: How many files are read from a repository in one go, and how many bytes.
+BATCH_FILES = 200
+BATCH_BYTES = 8 * 1024 * 1024
+
+# Where branch and path follow each other in an address, and a branch with slashes has to be told apart.
+_REF_IN_PATH = frozenset({"github", "gitlab", "bitbucketCloud", "gitea", "gerrit"})
+_PAGES = {
+    "github": "blob/{ref}/",
+    "gitlab": "-/blob/{ref}/",
+    "bitbucketCloud": "src/{ref}/",
+    "gitea": "src/branch/{ref}/",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What an address means: a path at a commit of a repository."""
+
+    repository: Repository
+    commit: str
+    path: str
+
+
+class GitReader:
+    """Reads ``git`` locations and ``url`` locations on source code hosts.
+
+    A plain repository (``https://host/x.git``, ``ssh://...``, a local folder) has no pages in a browser. Its files get
+    the address of the repository, the path, and the branch as ``?ref=``, so that relative targets work as elsewhere.
+    """
+
+    def __init__(self, reach: Reach, limits: Limits) -> None:
+        self.listings: dict[str, str] = {}
+        self._reach = reach
+        self._limits = limits
+        self._plain: dict[str, Repository] = {}  # address with a slash at its end -> repository
+        self._commits: dict[tuple[Repository, str], str] = {}  # at a ref, as the server said
+        self._actual: dict[tuple[Repository, str], str] = {}  # commit as the server said -> as it was fetched
+        self._waiting: dict[tuple[Repository, str], deque[str]] = {}  # paths at a commit that will be wanted
+        self._ready: dict[tuple[Repository, str], dict[str, bytes]] = {}  # those that came along
+
+    # --------------------------------------------------------------------------------------------------------- reading
+
+    def takes(self, location: LocationRef) -> bool:
+        """Whether this reader is the one for a location."""
+        url = location.target
+        return (
+            location.type == "git" or self._plain_root(url) is not None or self._reach.file(url) is not None
+        )
+
+    def open(self, location: LocationRef) -> None:
+        """Make the addresses of the files in a ``git`` location known."""
+        self._as_url(location, "")
+
+    def expand(self, location: LocationRef, *, branch: str, pattern: str) -> list[LocationRef]:
+        if location.type == "git":
+            location = self._as_url(location, branch)
+        place = self._place(location.target)
+        commit = self._fetched(place)
+        tree = place.repository.list_tree(commit)
+        if is_pattern(place.path):
+            matches = matcher(place.path)
+        elif place.path in tree:
+            return [location]
+        else:
+            folder = f"{place.path}/" if place.path else ""
+            if folder and not any(path.startswith(folder) for path in tree):
+                return [location]  # reading it tells exactly what is missing
+            matches = matcher(folder + (pattern or DEFAULT_PATTERN))
+        paths = sorted(path for path in tree if not is_skipped(path) and matches(path))
+        self.listings[location.target] = commit
+        self._waiting.setdefault((place.repository, commit), deque()).extend(paths)
+        return [LocationRef("url", self._address(location.target, place, path)) for path in paths]
+
+    def read(self, location: LocationRef) -> File:
+        place = self._place(location.target)
+        commit = self._fetched(place)
+        data = self._contents(place.repository, commit, place.path)
+        return File(location.target, data, commit, commit, hashlib.sha256(data).hexdigest())
+
+    def version(self, location: LocationRef, known: str) -> str:
+        return self._place(location.target).commit
+
+    # ------------------------------------------------------------------------------------------------------ addresses
+
+    def _as_url(self, location: LocationRef, branch: str) -> LocationRef:
+        """The address that a ``git`` location has at a branch."""
+        target = location.target
+        file = self._reach.file(target)
+        if file is not None:
+            return LocationRef("url", _page(file, branch, file.path) if branch else target)
+        address = parse_address(target, file_roots=self._reach.file_roots)
+        if address.scheme == "file":
+            path = os.path.normpath(unquote(target.removeprefix("file://")))
+            root, repository = f"file://{quote(path)}/", self._reach.repository(target, None)
+        else:
+            root, repository = (
+                f"{address.url}/",
+                self._reach.repository(address.url, self._reach.config(address.url)),
+            )
+        self._plain[root] = repository
+        return LocationRef("url", f"{root}?{urlencode({'ref': branch})}" if branch else root)
+
+    def _plain_root(self, url: str) -> str | None:
+        return next((root for root in self._plain if url.startswith(root)), None)
+
+    def _place(self, url: str) -> _Place:
+        """What an address means; refs are asked for once a session.
+
+        Raises:
+            NotFoundError: no such repository, branch or tag.
+        """
+        root = self._plain_root(url)
+        if root is not None:
+            _, _, _, query, _ = split_url(url)
+            ref = dict(parse_qsl(query[1:])).get("ref", "")
+            path = unquote(re.split(r"[?#]", url[len(root) :], maxsplit=1)[0])
+            return _Place(self._plain[root], self._commit(self._plain[root], ref), path)
+        file = self._reach.file(url)
+        if file is None:
+            raise NotFoundError(
+                f"{url} is in no known repository.",
+                code="catalog.source.not-found",
+                remedy="Check the address.",
+            )
+        repository = self._reach.repository(file.clone_url, self._reach.config(url))
+        path = file.path.strip("/")
+        if not file.ref or file.host.type not in _REF_IN_PATH:
+            return _Place(repository, self._commit(repository, file.ref), path)
+        rest = f"{file.ref}/{path}"
+        for (known, ref), commit in self._commits.items():
+            if known is repository and ref and rest.startswith(f"{ref}/"):
+                return _Place(repository, commit, rest[len(ref) + 1 :])
+        resolved = repository.resolve(rest)
+        self._commits[repository, resolved.ref] = resolved.commit
+        return _Place(repository, resolved.commit, resolved.path)
+
+    def _commit(self, repository: Repository, ref: str) -> str:
+        if (repository, ref) not in self._commits:
+            self._commits[repository, ref] = repository.remote_commit(ref)
+        return self._commits[repository, ref]
+
+    def _address(self, url: str, place: _Place, path: str) -> str:
+        """The address of a path in the repository and at the branch that another address is in."""
+        root = self._plain_root(url)
+        scheme, authority, way, query, _ = split_url(url)
+        if root is not None:
+            return f"{root}{quote(path)}{query}"
+        file = self._reach.file(url)
+        if file is None or file.host.type == "azure":
+            asked = {**dict(parse_qsl(query[1:])), "path": f"/{path}"}
+            return f"{scheme}://{authority}{way}?{urlencode(asked)}"
+        if file.host.type == "bitbucketServer":
+            return f"{file.root}{quote(path)}{query}"
+        if not file.ref and file.host.type in _PAGES:
+            return _page(file, place.repository.default_branch or "HEAD", path)
+        # Seen from the address itself rather than from the root, so that a branch with slashes stays whole.
+        way = way.rstrip("/") if place.path else f"{way.rstrip('/')}/"
+        relative = posixpath.relpath(path, posixpath.dirname(place.path) or ".")
+        return self._reach.hosts.resolve(f"./{quote(relative)}", f"{scheme}://{authority}{way}{query}")
+
+    # ------------------------------------------------------------------------------------------------------- contents
+
+    def _fetched(self, place: _Place) -> str:
+        """The commit that is in the cache now: a later one where the branch moved in the same moment."""
+        key = (place.repository, place.commit)
+        if key not in self._actual:
+            self._actual[key] = place.repository.fetch(commit=place.commit)
+        return self._actual[key]
+
+    def _contents(self, repository: Repository, commit: str, path: str) -> bytes:
+        """One file; the next ones of the same search come along, since each call of git costs as much as many files."""
+        key = (repository, commit)
+        ready = self._ready.setdefault(key, {})
+        if path in ready:
+            return ready.pop(path)
+        tree = repository.list_tree(commit)
+        paths, size = [path], 0
+        waiting = self._waiting.get(key, deque())
+        if path in tree:
+            while waiting and len(paths) < BATCH_FILES and size < BATCH_BYTES:
+                entry = tree[waiting.popleft()]
+                if entry.kind == "file" and entry.size <= self._limits.file_bytes and entry.path != path:
+                    paths.append(entry.path)
+                    size += entry.size
+        contents = repository.read_files(commit, paths, max_bytes=self._limits.file_bytes)
+        ready.update((name, contents[name]) for name in paths[1:])
+        return contents[path]
+
+
+def _page(file: FileUrl, ref: str, path: str) -> str:
+    """The address of the page that shows a path at a branch."""
+    kind = file.host.type
+    if kind in _PAGES:
+        return f"{file.clone_url.removesuffix('.git')}/{_PAGES[kind].format(ref=quote(ref))}{quote(path)}"
+    if kind == "bitbucketServer":
+        return f"{file.root}{quote(path)}?{urlencode({'at': ref})}"
+    if kind == "azure":
+        return f"{file.root.rstrip('/')}?{urlencode({'path': f'/{path}', 'version': f'GB{ref}'})}"
+    return f"{file.host.root}/plugins/gitiles/{file.repository}/+/refs/heads/{quote(ref)}/{quote(path)}"
