@@ -1,15 +1,122 @@
-"""The catalog index."""
+"""The catalog index: every entity the viewer may see, narrowed, sorted, a page at a time. Every state is an address."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from catalog.models import Entity, Source
+from catalog.presenters import listing
+from catalog.presenters.listing import Asked, IndexPage, Names
+from catalog.presenters.refs import ref_view
+from catalog.presenters.rows import EntityRow, entity_row
+from catalog.query import EntityQuery
+from catalog.views.viewing import kinds_for, known_entities, site, viewer_of
+from portal.access.viewer import Viewer
+
+PAGE = 50
+#: Chips that an empty list counts its rest for; each costs a statement.
+COUNTED_CHIPS = 4
 
 
+def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
+    return EntityQuery(
+        viewer,
+        include=asked.query_include(),
+        exclude=asked.query_exclude(),
+        text=asked.text or None,
+        order=asked.query_order,
+        version=version,
+    )
+
+
+def _source_names(viewer: Viewer, ids: Iterable[str]) -> dict[str, str]:
+    """Names of sources by id. One statement, none for no ids."""
+    wanted = [key for key in ids if key]
+    if not wanted:
+        return {}
+    rows = Source.objects.visible_to(viewer).filter(pk__in=wanted)
+    return {str(key): name for key, name in rows.values_list("pk", "name")}
+
+
+@require_safe
 def index(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("")
+    """The list, its facets and its counts."""
+    viewer = viewer_of(request)
+    asked = Asked.of(request.path, dict(request.GET.lists()))
+    query = _query(viewer, asked)
+    found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
+    counted = query.facets([field.key for field in listing.FACETS], apart=True)
+    counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
+    total = query.count() if found.next_cursor or found.previous_cursor else len(found.entities)
+    names, rows = _described(viewer, asked, counts, found.entities)
+    chips = listing.chips(asked, names)
+    if not found.entities and chips:
+        chips = _counted(viewer, asked, chips, query.version)
+    kind = names.kinds[asked.kind] if asked.kind else None
+    page = IndexPage(
+        title=kind.plural if kind else "Catalog",
+        description=kind.description if kind else "Everything there is, and who answers for it.",
+        kind=asked.kind,
+        kinds=listing.kind_tabs(asked, counts["kind"], names.kinds),
+        text=asked.text,
+        facets=[
+            f for field in listing.FACETS if (f := listing.facet(asked, field, counts[field.word], names))
+        ],
+        chips=chips,
+        columns=listing.columns(asked),
+        rows=rows,
+        count=total,
+        range_text=f"{len(rows):,} of {total:,} shown"
+        if len(rows) < total
+        else f"{total:,} in all"
+        if total
+        else "",
+        is_blank=not found.entities and not asked.parameters(),
+        clear_url=Asked(
+            request.path, {"kind": (asked.kind,)} if asked.kind else {}, {}, sort=asked.sort
+        ).url(),
+        next_url=asked.url(cursor=found.next_cursor) if found.next_cursor else "",
+        previous_url=asked.url(cursor=found.previous_cursor) if found.previous_cursor else "",
+        url=asked.url(),
+        api_url=listing.api_url(asked),
+        kept=[pair for pair in asked.parameters() if pair[0] in ("q", "sort")],
+        kept_filters=[pair for pair in asked.parameters() if pair[0] != "q"],
+    )
+    return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 
 
+def _described(
+    viewer: Viewer, asked: Asked, counts: Mapping[str, Mapping[str, int]], entities: Sequence[Entity]
+) -> tuple[Names, list[EntityRow]]:
+    """Names of everything the page mentions, and its rows."""
+    shown = {
+        word: [v for v, _ in listing.shown_values(asked, word, counts[word])]
+        for word in ("owner", "system", "source")
+    }
+    refs = {v.lower() for word in ("owner", "system") for v in shown[word] if v != listing.NOBODY}
+    refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
+    kinds, known = kinds_for(viewer), known_entities(viewer, refs)
+    names = Names(
+        kinds, {ref: ref_view(ref, kinds, known) for ref in refs}, _source_names(viewer, shown["source"])
+    )
+    return names, [entity_row(known.get(e.ref, e), kinds, known) for e in entities]
+
+
+def _counted(
+    viewer: Viewer, asked: Asked, chips: list[listing.Chip], version: int | None
+) -> list[listing.Chip]:
+    """Chips of an empty list with the length it has without each."""
+    counted = [_query(viewer, rest, version).count() for rest in listing.unfiltered(asked)[:COUNTED_CHIPS]]
+    return [replace(chip, without=n) for chip, n in zip(chips, counted, strict=False)] + chips[len(counted) :]
+
+
+@require_safe
 def apis(request: HttpRequest) -> HttpResponse:
     """``/catalog/apis/`` is the index narrowed to APIs."""
     return HttpResponseRedirect(f"{reverse('catalog:index')}?kind=api")

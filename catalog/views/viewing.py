@@ -88,7 +88,7 @@ def admin_address(viewer: Viewer, name: str, *args: object) -> str:
 def with_query(request: HttpRequest, **changes: str | None) -> str:
     """This page with some query parameters changed (None removes), without the cursor, which belongs to one list."""
     query = request.GET.copy()
-    for name in ("after", "before"):
+    for name in ("after", "before", "cursor"):
         query.pop(name, None)
     for name, value in changes.items():
         if value is None:

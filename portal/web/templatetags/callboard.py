@@ -201,7 +201,7 @@ def here(context: dict[str, Any], **changes: Any) -> str:
     """
     request = context["request"]
     query = request.GET.copy()
-    for name in ("after", "before"):
+    for name in ("after", "before", "cursor"):
         query.pop(name, None)
     for name, value in changes.items():
         if value in (None, ""):
