@@ -41,6 +41,7 @@ class _Place:
     """What an address means: a path at a commit of a repository."""
 
     repository: Repository
+    ref: str
     commit: str
     path: str
 
@@ -76,7 +77,8 @@ class GitReader:
         self._as_url(location, "")
 
     def expand(self, location: LocationRef, *, branch: str, pattern: str) -> list[LocationRef]:
-        if location.type == "git":
+        whole = location.type == "git"
+        if whole:
             location = self._as_url(location, branch)
         place = self._place(location.target)
         commit = self._fetched(place)
@@ -93,7 +95,7 @@ class GitReader:
         paths = sorted(path for path in tree if not is_skipped(path) and matches(path))
         self.listings[location.target] = commit
         self._waiting.setdefault((place.repository, commit), deque()).extend(paths)
-        return [LocationRef("url", self._address(location.target, place, path)) for path in paths]
+        return [LocationRef("url", self._address(location.target, place, path, page=whole)) for path in paths]
 
     def read(self, location: LocationRef) -> File:
         place = self._place(location.target)
@@ -137,8 +139,8 @@ class GitReader:
         if root is not None:
             _, _, _, query, _ = split_url(url)
             ref = dict(parse_qsl(query[1:])).get("ref", "")
-            path = unquote(re.split(r"[?#]", url[len(root) :], maxsplit=1)[0])
-            return _Place(self._plain[root], self._commit(self._plain[root], ref), path)
+            path = unquote(re.split(r"[?#]", url[len(root) :], maxsplit=1)[0]).strip("/")
+            return _Place(self._plain[root], ref, self._commit(self._plain[root], ref), path)
         file = self._reach.file(url)
         if file is None:
             raise NotFoundError(
@@ -149,22 +151,32 @@ class GitReader:
         repository = self._reach.repository(file.clone_url, self._reach.config(url))
         path = file.path.strip("/")
         if not file.ref or file.host.type not in _REF_IN_PATH:
-            return _Place(repository, self._commit(repository, file.ref), path)
+            return _Place(repository, file.ref, self._commit(repository, file.ref), path)
         rest = f"{file.ref}/{path}"
         for (known, ref), commit in self._commits.items():
             if known is repository and ref and rest.startswith(f"{ref}/"):
-                return _Place(repository, commit, rest[len(ref) + 1 :])
+                return _Place(repository, ref, commit, rest[len(ref) + 1 :])
         resolved = repository.resolve(rest)
-        self._commits[repository, resolved.ref] = resolved.commit
-        return _Place(repository, resolved.commit, resolved.path)
+        self._note(repository, resolved.ref, resolved.commit)
+        return _Place(repository, resolved.ref, resolved.commit, resolved.path)
 
     def _commit(self, repository: Repository, ref: str) -> str:
         if (repository, ref) not in self._commits:
-            self._commits[repository, ref] = repository.remote_commit(ref)
+            self._note(repository, ref, repository.remote_commit(ref))
         return self._commits[repository, ref]
 
-    def _address(self, url: str, place: _Place, path: str) -> str:
-        """The address of a path in the repository and at the branch that another address is in."""
+    def _note(self, repository: Repository, ref: str, commit: str) -> None:
+        """The default branch is one ref under two names: what is said of one holds for the other."""
+        names = {"", repository.default_branch}
+        for name in names if ref in names else {ref}:
+            self._commits[repository, name] = commit
+
+    def _address(self, url: str, place: _Place, path: str, *, page: bool) -> str:
+        """The address of a path in the repository and at the branch that another address is in.
+
+        With ``page`` that of the page that shows it; else as stock gives it to the matches of a pattern, which differs
+        on GitHub.
+        """
         root = self._plain_root(url)
         scheme, authority, way, query, _ = split_url(url)
         if root is not None:
@@ -175,8 +187,8 @@ class GitReader:
             return f"{scheme}://{authority}{way}?{urlencode(asked)}"
         if file.host.type == "bitbucketServer":
             return f"{file.root}{quote(path)}{query}"
-        if not file.ref and file.host.type in _PAGES:
-            return _page(file, place.repository.default_branch or "HEAD", path)
+        if (page or not file.ref) and file.host.type in _PAGES:
+            return _page(file, place.ref or place.repository.default_branch or "HEAD", path)
         # Seen from the address itself rather than from the root, so that a branch with slashes stays whole.
         way = way.rstrip("/") if place.path else f"{way.rstrip('/')}/"
         relative = posixpath.relpath(path, posixpath.dirname(place.path) or ".")
