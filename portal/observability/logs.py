@@ -29,9 +29,13 @@ _WITH_OWN_HANDLERS = (
     "gunicorn.error",
     "celery",
 )
-#: The request line of RequestMiddleware says what these say, with more.
+#: The request line of RequestMiddleware and the log of jobs say what these say, with more. The last one warns that
+#: the embedded broker, a folder, has no host name.
 _QUIETER = {
     "uvicorn.access": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.WARNING,
+    "kombu.connection": logging.ERROR,
     "django.request": logging.ERROR,
     "django.server": logging.WARNING,
 }
