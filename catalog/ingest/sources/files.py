@@ -38,8 +38,9 @@ class FilesReader:
 
     def __init__(self, roots: Sequence[Path], limits: Limits) -> None:
         self._roots = [Path(os.path.normpath(root.absolute())) for root in roots]
-        self._real_roots = [root.resolve() for root in roots]
+        self._real_roots = [os.path.realpath(root).rstrip("/") + "/" for root in roots]
         self._limits = limits
+        self._real_folders: dict[str, str] = {}
         self.listings: dict[str, str] = {}
 
     def expand(self, location: LocationRef, *, branch: str, pattern: str) -> list[LocationRef]:
@@ -49,9 +50,9 @@ class FilesReader:
             pattern = target[len(start) :].lstrip("/")
         else:
             path = self._inside(target)
-            if not path.exists():
+            if not os.path.lexists(path):
                 raise _not_found(location.target)
-            if not path.is_dir():
+            if not Path(path).is_dir():
                 return [LocationRef("file", target)]
             start, pattern = target, pattern or DEFAULT_PATTERN
         found = sorted(self._walk(start, pattern))
@@ -99,7 +100,7 @@ class FilesReader:
             return self.listings.pop(location.target, "")
         path = self._inside(self._absolute(location.target))
         try:
-            return _version(path.stat(follow_symlinks=False))
+            return _version(os.lstat(path))
         except (FileNotFoundError, NotADirectoryError):
             raise _not_found(location.target) from None
         except OSError as error:
@@ -127,22 +128,21 @@ class FilesReader:
         candidates = [os.path.normpath(root / target) for root in self._roots]
         return next((path for path in candidates if Path(fixed_folder(path) or path).exists()), candidates[0])
 
-    def _inside(self, target: str) -> Path:
+    def _inside(self, target: str) -> str:
         """The real path behind a target.
 
         Raises:
             NotAllowedError: it is, or a link leads, outside of the roots.
         """
-        try:
-            path = Path(target).resolve()
-        except (OSError, RuntimeError) as error:  # a loop of links
-            raise _unreadable(target, error) from None
-        if not self._contains(path):
+        folder, _, name = target.rpartition("/")
+        if folder not in self._real_folders:  # most files share theirs with others
+            self._real_folders[folder] = os.path.realpath(folder or "/")
+        path = f"{self._real_folders[folder].rstrip('/')}/{name}"
+        if Path(path).is_symlink():
+            path = os.path.realpath(path)
+        if not f"{path}/".startswith(tuple(self._real_roots)):
             raise _not_allowed(target)
         return path
-
-    def _contains(self, path: Path) -> bool:
-        return any(path == root or root in path.parents for root in self._real_roots)
 
     def _walk(self, start: str, pattern: str) -> Iterator[str]:
         """The paths below ``start`` that match; folders that are links are not entered.
@@ -150,12 +150,11 @@ class FilesReader:
         Files that are links match too: reading one that leads outside says so, where leaving it out would say nothing.
         """
         real = self._inside(start)
-        if not real.is_dir():
+        if not Path(real).is_dir():
             raise _not_found(start)
         matches = matcher(pattern)
         for folder, folders, names in os.walk(real, onerror=_walk_failed):
-            below = os.path.relpath(folder, real)
-            prefix = "" if below == "." else f"{below}/"
+            prefix = f"{folder[len(real) :].strip('/')}/".lstrip("/")
             if prefix.count("/") >= MAX_DEPTH:
                 folders.clear()
             folders[:] = [name for name in folders if not is_skipped(f"{name}/x")]

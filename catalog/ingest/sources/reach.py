@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from catalog.ingest.hosts import FileUrl, Host, Hosts, HostType
@@ -49,9 +50,14 @@ class Reach:
         self.hosts = Hosts(Host(c.host, _TYPES[c.kind], c.base_url) for c in configs if c.kind in _TYPES)
         self.file_roots = tuple(file_roots)
         self.limits = limits
-        self._configs = configs
+        self._configs: dict[str, list[HostConfig]] = {}
+        for config in configs:
+            self._configs.setdefault(config.host, []).append(config)
         self._git_cache = git_cache
         self._cancelled = cancelled
+        # Every reader asks for the same address several times in a row.
+        self.config = lru_cache(maxsize=256)(self._find_config)
+        self.file = lru_cache(maxsize=256)(self._find_file)
         self._clients: dict[EgressPolicy, Client] = {}
         self._repositories: dict[tuple[str, str], Repository] = {}
 
@@ -60,7 +66,7 @@ class Reach:
             client.close()
         self._clients.clear()
 
-    def config(self, url: str) -> HostConfig | None:
+    def _find_config(self, url: str) -> HostConfig | None:
         """The connection for an address: the one with the longest fitting prefix; None for an unknown host.
 
         Raises:
@@ -74,7 +80,7 @@ class Reach:
                 code="catalog.source.address",
                 remedy="Write scheme://host/path, without .. in the path.",
             )
-        known = [config for config in self._configs if config.host == host]
+        known = self._configs.get(host, [])
         fitting = [
             (max((len(p) for p in config.allowed_prefixes if below(path, p)), default=0), -position, config)
             for position, config in enumerate(known)
@@ -88,12 +94,12 @@ class Reach:
             )
         return max(fitting)[2] if fitting else None
 
-    def file(self, url: str) -> FileUrl | None:
+    def _find_file(self, url: str) -> FileUrl | None:
         """The repository behind an address; None where it is an ordinary address, such as one of the host's API.
 
         Raises:
             InputError: the path of the address climbs.
-            NotAllowedError: as :meth:`config`.
+            NotAllowedError: the address is outside of what the connections for its host may read.
         """
         if self.hosts.by_url(url) is None:
             return None
