@@ -12,6 +12,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
 from catalog.api.bodies import checked_body, refuse_unknown_parameters
+from catalog.api.stock import StockView
 from catalog.exceptions import SourceTakenError
 from catalog.models import Source
 from catalog.query.predicates import matches_row
@@ -19,7 +20,6 @@ from catalog.selectors import entity_by_ref, location_by_id, registered_location
 from catalog.services.preview import preview_location
 from catalog.services.sources import create_source, delete_source, generated_ref, request_sync, update_source
 from portal.access.api.renderers import json_response
-from portal.access.api.views import APIBase
 from portal.core.errors import InputError, NotFoundError
 
 TRUE_WORDS = {"true", "yes", "1"}
@@ -31,10 +31,9 @@ def location_body(source: Source) -> dict[str, str]:
     return {"id": str(source.pk), "type": "url", "target": source.target, "entityRef": source.entity_ref}
 
 
-class LocationsView(APIBase):
+class LocationsView(StockView):
     """``/locations``"""
 
-    mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "register"}
 
     @extend_schema(
@@ -94,10 +93,8 @@ class LocationsView(APIBase):
         return json_response({"exists": exists, "location": location, "entities": entities}, status=201)
 
 
-class LocationsByQueryView(APIBase):
+class LocationsByQueryView(StockView):
     """``/locations/by-query``"""
-
-    mount: ClassVar[str] = "/api/catalog"
 
     @extend_schema(operation_id="catalog_locations_query", request={"application/json": {"type": "object"}},
                    responses={200: {"type": "object"}})  # fmt: skip
@@ -131,10 +128,9 @@ def _read_cursor(text: str) -> tuple[str, Any]:
         raise InputError("Malformed cursor") from error
 
 
-class LocationView(APIBase):
+class LocationView(StockView):
     """``/locations/:id``"""
 
-    mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"PUT": "register", "DELETE": "unregister"}
 
     @extend_schema(operation_id="catalog_location_read", responses={200: {"type": "object"}})
@@ -160,10 +156,8 @@ class LocationView(APIBase):
         return HttpResponse(status=204)
 
 
-class LocationByEntityView(APIBase):
+class LocationByEntityView(StockView):
     """``/locations/by-entity/:kind/:namespace/:name``"""
-
-    mount: ClassVar[str] = "/api/catalog"
 
     @extend_schema(operation_id="catalog_location_by_entity", responses={200: {"type": "object"}})
     def get(self, request: Request, kind: str, namespace: str, name: str) -> HttpResponse:
@@ -175,10 +169,9 @@ class LocationByEntityView(APIBase):
         return json_response(location_body(source))
 
 
-class RefreshView(APIBase):
+class RefreshView(StockView):
     """``/refresh``"""
 
-    mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "refresh"}
 
     @extend_schema(

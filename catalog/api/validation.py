@@ -9,10 +9,10 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from catalog.api.bodies import checked_body, refuse_unknown_parameters
+from catalog.api.stock import StockView
 from catalog.ingest.problems import Problem
 from catalog.services.preview import analyze_location, validate_entity
 from portal.access.api.renderers import json_response
-from portal.access.api.views import APIBase
 from portal.core.errors import InputError
 
 
@@ -26,10 +26,9 @@ def _error(problem: Problem) -> dict[str, Any]:
     return body | ({"remedy": problem.remedy} if problem.remedy else {})
 
 
-class ValidateEntityView(APIBase):
+class ValidateEntityView(StockView):
     """``/validate-entity``"""
 
-    mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "register"}
 
     @extend_schema(operation_id="catalog_validate_entity", request={"application/json": {"type": "object"}},
@@ -44,10 +43,9 @@ class ValidateEntityView(APIBase):
         return HttpResponse(status=200)
 
 
-class AnalyzeLocationView(APIBase):
+class AnalyzeLocationView(StockView):
     """``/analyze-location``"""
 
-    mount: ClassVar[str] = "/api/catalog"
     actions_required: ClassVar[dict[str, str]] = {"POST": "register"}
 
     @extend_schema(operation_id="catalog_analyze_location", request={"application/json": {"type": "object"}},

@@ -7,7 +7,7 @@ from functools import reduce
 from operator import and_, or_
 from typing import Any
 
-from django.db.models import CharField, Exists, F, Func, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, F, Func, OuterRef, Q
 from django.db.models.functions import Length, Lower
 from django.db.models.lookups import Contains as ContainsLookup
 from django.db.models.lookups import Exact, LessThanOrEqual
@@ -30,9 +30,12 @@ from catalog.query.conditions import (
     Valued,
 )
 from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, UID, Dictionary, is_storable
+from portal.access.querysets import RestrictedQuerySet
 
+NARROWED = "read only for entities that are narrowed to the viewer"
 #: Longer values are in the index without their text.
 LONGEST_VALUE = 200
+#: Recognised by identity: comparing two ``Q`` would read the subqueries inside.
 NONE = Q(pk__in=())
 EVERY = Q()
 
@@ -51,6 +54,16 @@ class UidText(Func):
         return f"({text})", tuple(params) * len(pieces)
 
 
+def attributes() -> RestrictedQuerySet[EntityAttribute]:
+    """Attributes, to be narrowed by entities that the viewer may see."""
+    return EntityAttribute.objects.unrestricted(NARROWED)
+
+
+def relations() -> RestrictedQuerySet[Relation]:
+    """Relations, to be narrowed in the same way."""
+    return Relation.objects.unrestricted(NARROWED)
+
+
 def compile_condition(condition: Condition, dictionary: Dictionary) -> Q:
     """The ``Q`` that is true for the entities that fit.
 
@@ -64,7 +77,7 @@ def compile_condition(condition: Condition, dictionary: Dictionary) -> Q:
             return _join([compile_condition(part, dictionary) for part in parts], every=False)
         case Not(part):
             inner = compile_condition(part, dictionary)
-            return EVERY if inner == NONE else NONE if inner == EVERY else ~inner
+            return EVERY if inner is NONE else NONE if inner is EVERY else ~inner
         case Has(key):
             return _has(key, dictionary, valued=False)
         case Valued(key):
@@ -84,14 +97,14 @@ def compile_condition(condition: Condition, dictionary: Dictionary) -> Q:
 def _join(parts: list[Q], *, every: bool) -> Q:
     """AND or OR, without the parts that say nothing."""
     decisive, empty = (NONE, EVERY) if every else (EVERY, NONE)
-    if decisive in parts:
+    if any(part is decisive for part in parts):
         return decisive
-    kept = [part for part in parts if part != empty]
+    kept = [part for part in parts if part is not empty]
     return reduce(and_ if every else or_, kept) if kept else empty
 
 
 def _attribute(**conditions: Any) -> Q:
-    return Q(Exists(EntityAttribute.objects.filter(entity=OuterRef("pk"), **conditions)))
+    return Q(Exists(attributes().filter(entity=OuterRef("pk"), **conditions)))
 
 
 def _has(key: str, dictionary: Dictionary, *, valued: bool) -> Q:
@@ -157,12 +170,12 @@ def _related(kind: str, targets: tuple[str, ...] | None) -> Q:
     return Q(Exists(rows.filter(target_ref__in=wanted))) if wanted else NONE
 
 
-def relations_of_type(kind: str) -> QuerySet[Relation]:
+def relations_of_type(kind: str) -> RestrictedQuerySet[Relation]:
     """Relations of the entity of the outer query; types are compared in lower case."""
-    return Relation.objects.filter(Exact(Lower(F("type")), kind), source_ref=OuterRef("ref"))
+    return relations().filter(Exact(Lower(F("type")), kind), source_ref=OuterRef("ref"))
 
 
-def comparable(rows: QuerySet[Relation]) -> QuerySet[Relation]:
+def comparable(rows: RestrictedQuerySet[Relation]) -> RestrictedQuerySet[Relation]:
     """Only relations whose target is short enough to be compared."""
     return rows.filter(LessThanOrEqual(Length("target_ref"), LONGEST_VALUE))
 

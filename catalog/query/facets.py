@@ -9,9 +9,9 @@ from typing import Any
 from django.db.models import Count
 from django.db.models.functions import Lower
 
-from catalog.models import AttributeValue, EntityAttribute, Relation
+from catalog.models import AttributeValue
 from catalog.models.attribute import NO_VALUE
-from catalog.query.compile import comparable
+from catalog.query.compile import attributes, comparable, relations
 from catalog.query.conditions import COLUMNS
 from catalog.query.dictionary import RELATION, UID, Dictionary, is_storable
 from catalog.querysets import EntityQuerySet
@@ -62,9 +62,7 @@ def count_values(
 def _count_attributes(
     entities: EntityQuerySet, numbers: dict[int, str], narrowed: bool
 ) -> dict[str, list[FacetCount]]:
-    rows = EntityAttribute.objects.scoped(entities.scoped_by).filter(
-        key__in=list(numbers), value__gt=NO_VALUE
-    )
+    rows = attributes().filter(key__in=list(numbers), value__gt=NO_VALUE)
     if narrowed:
         rows = rows.filter(entity__in=entities.values("pk"))
     counted = list(rows.values_list("key", "value").annotate(count=Count("*")).order_by())
@@ -89,11 +87,7 @@ def _texts(numbers: Iterable[int]) -> dict[int, str]:
 
 def _count_relations(entities: EntityQuerySet, keys: Sequence[str]) -> dict[str, list[FacetCount]]:
     kinds = [kind for key in keys if is_storable(kind := key.removeprefix(RELATION))]
-    rows = (
-        comparable(Relation.objects.scoped(entities.scoped_by))
-        .annotate(kind=Lower("type"))
-        .filter(kind__in=kinds)
-    )
+    rows = comparable(relations()).annotate(kind=Lower("type")).filter(kind__in=kinds)
     # Either end may be missing from the catalog, so the source has to be looked at even when nothing is narrowed.
     rows = rows.filter(source_ref__in=entities.values("ref"))
     counted = (

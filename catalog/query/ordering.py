@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import F, FilteredRelation, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, Max, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Lower
 from django.db.models.lookups import Exact
 from django.utils.dateparse import parse_datetime
 
-from catalog.models import Entity, EntityAttribute, Relation
+from catalog.models import Entity
 from catalog.models.attribute import NO_VALUE
-from catalog.query.compile import comparable, relations_of_type
+from catalog.query.compile import NARROWED, attributes, comparable, relations, relations_of_type
 from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, UID, Dictionary, is_indexed
 from catalog.querysets import EntityQuerySet
 from portal.core.errors import InputError
@@ -144,7 +144,7 @@ def _from_text(name: str, value: Any) -> Any:
     if not isinstance(value, str) or "\0" in value:
         raise malformed_cursor()
     try:
-        if name in ("uid", "entity_uid"):
+        if name in ("uid", "entity_uid", "entity__uid"):
             return uuid.UUID(value)
         if name in ("changed_at", "created_at"):
             moment = parse_datetime(value)
@@ -178,20 +178,16 @@ def _list_by_key(entities: EntityQuerySet, order: Order, dictionary: Dictionary)
     number = dictionary.key(key)
     if number is None:
         return Listing(entities.none(), Keyset((by_uid,)))
-    # An alias of its own: a condition of the viewer may join the same table.
-    rows = entities.annotate(
-        sorting=FilteredRelation(
-            "attributes", condition=Q(attributes__key=number, attributes__value__gt=NO_VALUE)
-        )
-    ).filter(sorting__value__isnull=False)
-    rows = rows.annotate(sort_value=F("sorting__value__lower"))
-    return Listing(rows, Keyset((SortKey("sort_value", descending), by_uid)))
+    # From the values to the entities, because an entity with several values is listed once for each.
+    rows = attributes().filter(key=number, value__gt=NO_VALUE, entity__in=entities.values("pk"))
+    keys = (SortKey("value__lower", descending), SortKey("entity__uid", descending))
+    return Listing(rows, Keyset(keys), "entity_id")
 
 
 def _list_by_relation(entities: EntityQuerySet, kind: str, descending: bool) -> Listing:
-    source = Entity.objects.filter(ref=OuterRef("source_ref"))
+    source = Entity.objects.unrestricted(NARROWED).filter(ref=OuterRef("source_ref"))
     rows = (
-        comparable(Relation.objects.scoped(entities.scoped_by))
+        comparable(relations())
         .filter(Exact(Lower(F("type")), kind), source_ref__in=entities.values("ref"))
         .annotate(entity_id=Subquery(source.values("pk")[:1]), entity_uid=Subquery(source.values("uid")[:1]))
         .distinct()
@@ -232,7 +228,5 @@ def _single_value(order: Order, dictionary: Dictionary) -> Any | None:
     number = dictionary.key(key) if key == key.lower() and is_indexed(key) else None
     if number is None:
         return None
-    values = EntityAttribute.objects.filter(entity=OuterRef("pk"), key=number, value__gt=NO_VALUE).values(
-        "entity"
-    )
+    values = attributes().filter(entity=OuterRef("pk"), key=number, value__gt=NO_VALUE).values("entity")
     return Subquery(values.annotate(best=extreme("value__lower")).values("best"))

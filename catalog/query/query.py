@@ -10,8 +10,8 @@ from catalog.models import Entity
 from catalog.query.compile import EVERY, compile_condition
 from catalog.query.conditions import COLUMNS, EVERYTHING, Condition, Valued, all_of, selection
 from catalog.query.cursor import StockCursor, TextFilter
-from catalog.query.dictionary import Dictionary
-from catalog.query.documents import iterate_texts, texts_of
+from catalog.query.dictionary import Dictionary, is_storable
+from catalog.query.documents import TOGETHER, iterate_texts, texts_of
 from catalog.query.facets import FacetCount, count_values
 from catalog.query.fulltext import text_condition
 from catalog.query.memory import entities_version, memory, scope_of
@@ -193,7 +193,7 @@ class EntityQuery:
         has_next = bool(found.rows) and (backwards or found.more)
         has_previous = bool(found.rows) and (found.more if backwards else values is not None)
         numbers = [row[0] for row in found.rows]
-        rows = Entity.objects.scoped(self.entities().scoped_by).filter(pk__in=numbers)
+        rows = Entity.objects.visible_to(self.viewer, self.action).filter(pk__in=numbers)
         by_number = (rows.with_document() if with_documents else rows).in_bulk(numbers) if numbers else {}
         return Page(
             [by_number[number] for number in numbers if number in by_number],
@@ -246,7 +246,7 @@ class EntityQuery:
 
     def documents(self) -> Iterator[str]:
         """Document texts of all entities in the order of the list, some thousand at a time."""
-        return iterate_texts(self.numbers(), scoped_by=self.entities().scoped_by)
+        return iterate_texts(self.numbers())
 
     def numbers_by_all(
         self, orders: Sequence[Order], *, limit: int | None, offset: int
@@ -257,6 +257,15 @@ class EntityQuery:
         rows = listing.rows.order_by(*listing.keyset.order_by()).values_list("pk", flat=True)
         found = list(rows[offset:] if limit is None else rows[offset : offset + limit + 1])
         return (found, False) if limit is None else (found[:limit], len(found) > limit)
+
+    def texts_by_ref(self, refs: Iterable[str]) -> dict[str, str]:
+        """Documents of these canonical references, as far as they fit; other writings of a reference are nobody's."""
+        wanted = list({ref for ref in refs if is_storable(ref)})
+        texts: dict[str, str] = {}
+        for start in range(0, len(wanted), TOGETHER):
+            rows = self.entities().filter(ref__in=wanted[start : start + TOGETHER])
+            texts.update(rows.values_list("ref", "document__text"))
+        return texts
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
         """Documents of entities that this query listed, in order."""
@@ -283,7 +292,7 @@ class EntityQuery:
         self._learn([condition])
         matching = compile_condition(condition, self._known())
         rows = Entity.objects.visible_to(self.viewer, self.action)
-        return rows if matching == EVERY else rows.filter(matching)
+        return rows if matching is EVERY else rows.filter(matching)
 
     def _listing(self) -> Listing:
         if isinstance(self.order, Order):
@@ -306,7 +315,7 @@ class EntityQuery:
         return {name: counts or [] for name, counts in found.items()}
 
     def _texts(self, numbers: Sequence[int]) -> list[str]:
-        texts = texts_of(numbers, scoped_by=self.entities().scoped_by)
+        texts = texts_of(numbers)
         return [texts[number] for number in numbers if number in texts]
 
     def _recall(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
@@ -347,5 +356,6 @@ def _read(
         rows = rows.filter(listing.keyset.beyond(values, backwards=backwards))
     ordered = rows.order_by(*listing.keyset.order_by(backwards=backwards)).values_list(*listing.columns)
     found = list(ordered[offset : offset + limit + 1])
-    more, found = len(found) > limit, found[:limit]
+    more = len(found) > limit
+    found = list(dict.fromkeys(found[:limit]))  # two writings of one value have the same position
     return _Slice(found[::-1] if backwards else found, more)
