@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from portal.audit.models import AuditEvent
 from portal.core.context import address, request_id
-from portal.core.crypto import chain_hash
+from portal.core.crypto import chain_hash, chain_matches
 from portal.core.sealing import seal_rows
 
 
@@ -128,7 +128,7 @@ def verify() -> Verdict:
     for event in rows.order_by("position").iterator(chunk_size=2_000):
         if event.position != expected:
             return Verdict(expected - 1, expected, f"record {expected} is missing", waiting)
-        if event.digest != _digest(previous, event):
+        if not chain_matches(event.digest, previous, _payload(event)):  # also after a change of keys
             problem = f"record {expected} is not what was sealed, or the one before it is another"
             return Verdict(expected - 1, expected, problem, waiting)
         previous, expected = event.digest, expected + 1
