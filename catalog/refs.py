@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from portal.core.errors import InputError
 
 DEFAULT_NAMESPACE = "default"
-_SCRIPT = re.compile(r"j[\r\n\t]*a[\r\n\t]*v[\r\n\t]*a[\r\n\t]*s[\r\n\t]*c[\r\n\t]*r[\r\n\t]*i[\r\n\t]*p[\r\n\t]*t[\r\n\t]*:", re.I)
+_SCRIPT = re.compile(r"[\r\n\t]*".join("javascript:"), re.IGNORECASE)
 _LEADING_CONTROL = "".join(map(chr, range(0x21)))
 
 
@@ -105,7 +105,7 @@ def parse_ref(
         kind = default_kind
     if kind is None or not isinstance(name, str):
         raise RefError(
-            f"Entity reference {_quoted(text)} has no kind, as in component:{text if isinstance(text, str) else 'name'}",
+            f"Entity reference {_quoted(text)} has no kind, as in component:{name if isinstance(name, str) else 'x'}",
             code="catalog.ref.no-kind",
             remedy="Put the kind and a colon before the name.",
         )

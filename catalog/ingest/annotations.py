@@ -34,7 +34,9 @@ def _derived(location: LocationRef, hosts: Hosts) -> dict[str, str]:
     return {key: value for key, value in derived.items() if value}
 
 
-def annotate(metadata: dict[str, Any], location: LocationRef, origin: LocationRef, hosts: Hosts) -> dict[str, Any]:
+def annotate(
+    metadata: dict[str, Any], location: LocationRef, origin: LocationRef, hosts: Hosts
+) -> dict[str, Any]:
     """A copy of ``metadata`` with the annotations that tell where the entity comes from.
 
     The two locations are forced; addresses to view and edit and the source folder are those that the author gave.
@@ -69,31 +71,53 @@ def check_vocabulary(metadata: dict[str, Any], registry: KindRegistry) -> Iterat
     annotations = metadata.get("annotations")
     for key, value in annotations.items() if isinstance(annotations, dict) else ():
         known = registry.annotations.get(key)
+        if known is not None and not known.alias_of and not known.deprecated:
+            continue
         path = pointer("metadata", "annotations", key)
         if known is None:
             yield Problem(
-                "catalog.annotation.unknown", f"The annotation {key} is not known here", path, shorten(value), "warning",
-                remedy="Check the spelling, or have a platform admin declare it.", at_key=True,
+                "catalog.annotation.unknown",
+                f"The annotation {key} is not known here",
+                path,
+                shorten(value),
+                "warning",
+                remedy="Check the spelling, or have a platform admin declare it.",
+                at_key=True,
                 fix=_near(key, registry),
-            )  # fmt: skip
+            )
         elif known.alias_of:
             yield Problem(
-                "catalog.annotation.alias", f"The annotation {key} is outdated", path, shorten(value), "warning",
-                remedy=f"Write {known.alias_of}.", at_key=True, fix=Fix("replace", known.alias_of),
-            )  # fmt: skip
-        elif known.deprecated:
+                "catalog.annotation.alias",
+                f"The annotation {key} is outdated",
+                path,
+                shorten(value),
+                "warning",
+                remedy=f"Write {known.alias_of}.",
+                at_key=True,
+                fix=Fix("replace", known.alias_of),
+            )
+        else:
             yield Problem(
-                "catalog.annotation.deprecated", f"The annotation {key} is outdated: {known.description}", path,
-                shorten(value), "warning", remedy="Remove it.", at_key=True,
-            )  # fmt: skip
+                "catalog.annotation.deprecated",
+                f"The annotation {key} is outdated: {known.description}",
+                path,
+                shorten(value),
+                "warning",
+                remedy="Remove it.",
+                at_key=True,
+            )
     tags = metadata.get("tags")
     if registry.tags is not None and isinstance(tags, list):
         for index, tag in enumerate(tags):
             if isinstance(tag, str) and tag not in registry.tags:
                 yield Problem(
-                    "catalog.tag.unknown", f"The tag {tag} is not in the vocabulary", pointer("metadata", "tags", index),
-                    shorten(tag), "warning", remedy="Use a tag of the vocabulary, or have a platform admin add this one.",
-                )  # fmt: skip
+                    "catalog.tag.unknown",
+                    f"The tag {tag} is not in the vocabulary",
+                    pointer("metadata", "tags", index),
+                    shorten(tag),
+                    "warning",
+                    remedy="Use a tag of the vocabulary, or have a platform admin add this one.",
+                )
 
 
 def _near(key: str, registry: KindRegistry) -> Fix | None:

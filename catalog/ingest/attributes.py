@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from catalog.ingest.problems import Problem, Rejected
 from portal.core.yaml import js_string
 
 LONGEST_KEY = LONGEST_VALUE = 200  # in UTF-16 units, as JavaScript counts
-_LEFT_OUT = frozenset(
-    ("attachments", "relations", "status", "metadata.name", "metadata.namespace", "metadata.uid", "metadata.etag")
-)
+_NOT_SEARCHED = frozenset(("attachments", "relations", "status"))
+_SEPARATE = frozenset(("name", "namespace", "uid", "etag"))  # of metadata
 
 
-class Attribute(NamedTuple):
-    """One searchable fact.
-
-    Args:
-        key: dotted path, lower case.
-        value: lower case; None where the entity says null or something longer than 200 characters.
-        original: the value as written; None with the value.
-    """
-
-    key: str
-    value: str | None
-    original: str | None
+# Key: dotted path, lower case. Value: lower case; None where the entity says null or something longer than 200
+# characters. Original: the value as written; None with the value.
+Attribute = tuple[str, str | None, str | None]
 
 
 def flatten(
     entity: dict[str, Any], relations: Iterable[tuple[str, str]] = (), *, uid: str | None = None
 ) -> list[Attribute]:
-    """The attributes of an entity, each once.
+    """The attributes of an entity as (key, value, original), each once.
 
     Args:
         entity: processed, with its namespace.
@@ -42,58 +32,65 @@ def flatten(
         Rejected: two keys differ only in letter case (rule ``catalog.attribute.case``); stock cannot show such an
             entity either.
     """
-    keys: dict[str, str] = {}  # as written, to lower case
-    taken: set[str] = set()
+    written: set[str] = set()  # keys as the author wrote them
+    taken: set[str] = set()  # the same in lower case
     rows: dict[Attribute, None] = {}
 
     def add(path: str, value: Any) -> None:
-        key = keys.get(path)
-        if key is None:
-            key = keys[path] = path.lower()
-            taken.add(key)
+        written.add(path)
+        key = path.lower()
+        taken.add(key)
         if value is None:
-            rows[Attribute(key, None, None)] = None
+            rows[key, None, None] = None
             return
         original = value if type(value) is str else js_string(value)
         lowered = original.lower()
         if len(lowered) > 100 and _units(lowered) > LONGEST_VALUE:
-            rows[Attribute(key, None, None)] = None
+            rows[key, None, None] = None
         else:
-            rows[Attribute(key, lowered, original)] = None
+            rows[key, lowered, original] = None
 
-    def visit(path: str, value: Any) -> None:
-        if type(value) is dict:
-            for name, item in value.items():
-                below = f"{path}.{name}" if path else name
-                if type(item) is dict or type(item) is list:
-                    if below not in _LEFT_OUT:
-                        visit(below, item)
-                elif below not in _LEFT_OUT:
-                    add(below, item)
-        elif type(value) is list:
-            for item in value:
-                if type(item) is str:
-                    add(path, item)
-                    member = f"{path}.{item}"
-                    if member.lower() not in taken:
-                        add(member, True)
-                else:
-                    visit(path, item)
-        else:
-            add(path, value)
+    def visit_mapping(path: str, mapping: dict[str, Any]) -> None:
+        for name, item in mapping.items():
+            if type(item) is dict:
+                visit_mapping(f"{path}.{name}", item)
+            elif type(item) is list:
+                visit_list(f"{path}.{name}", item)
+            else:
+                add(f"{path}.{name}", item)
 
-    visit("", entity)
+    def visit_list(path: str, items: list[Any]) -> None:
+        for item in items:
+            if type(item) is str:
+                add(path, item)
+                member = f"{path}.{item}"
+                if member.lower() not in taken:
+                    add(member, True)
+            elif type(item) is dict:
+                visit_mapping(path, item)
+            elif type(item) is list:
+                visit_list(path, item)
+            else:
+                add(path, item)
+
     metadata = entity["metadata"]
+    for name, item in entity.items():
+        if name == "metadata":
+            visit_mapping(name, {key: value for key, value in metadata.items() if key not in _SEPARATE})
+        elif type(item) is dict and name not in _NOT_SEARCHED:
+            visit_mapping(name, item)
+        elif name not in _NOT_SEARCHED:
+            add(name, item)
     add("metadata.name", metadata["name"])
     add("metadata.namespace", metadata["namespace"])
     if uid is not None:
         add("metadata.uid", uid)
     for kind, target in relations:
         add(f"relations.{kind}", target)
-    if len(taken) != len(keys):
-        raise Rejected([_same_keys(keys)])
-    if any(len(key) > 100 and _units(key) > LONGEST_KEY for key in taken):
-        return [row for row in rows if _units(row.key) <= LONGEST_KEY]
+    if len(taken) != len(written):
+        raise Rejected([_same_keys(written)])
+    if len(max(taken, key=len)) > 100:
+        return [row for row in rows if _units(row[0]) <= LONGEST_KEY]
     return list(rows)
 
 
@@ -101,11 +98,11 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _same_keys(keys: dict[str, str]) -> Problem:
+def _same_keys(keys: set[str]) -> Problem:
     by_lower: dict[str, list[str]] = {}
-    for written, lowered in keys.items():
-        by_lower.setdefault(lowered, []).append(written)
-    doubles = [" and ".join(written) for written in by_lower.values() if len(written) > 1]
+    for key in sorted(keys):
+        by_lower.setdefault(key.lower(), []).append(key)
+    doubles = [" and ".join(spellings) for spellings in by_lower.values() if len(spellings) > 1]
     return Problem(
         "catalog.attribute.case",
         f"Entity has duplicate keys that vary only in casing: {'; '.join(doubles)}",

@@ -59,16 +59,24 @@ def process_file(
             continue
         try:
             processed = process_document(
-                document.value, location=location, origin=origin, registry=registry, hosts=hosts,
-                read_placeholder=read_placeholder, rules=rules,
-            )  # fmt: skip
+                document.value,
+                location=location,
+                origin=origin,
+                registry=registry,
+                hosts=hosts,
+                read_placeholder=read_placeholder,
+                rules=rules,
+            )
         except Rejected as rejected:
             problems = located(rejected.problems, document, location.target)
             yield Outcome(document.index, document.first_line, None, problems, rejected.ref)
             continue
-        warnings = located(processed.warnings, document, location.target)
-        warnings += tuple(_tag_warning(text, document, location.target) for text in document.warnings)
-        yield Outcome(document.index, document.first_line, replace(processed, warnings=warnings), warnings, processed.ref)
+        warnings: tuple[Problem, ...] = ()
+        if processed.warnings or document.warnings:
+            warnings = located(processed.warnings, document, location.target)
+            warnings += tuple(_tag_warning(text, document, location.target) for text in document.warnings)
+            processed = replace(processed, warnings=warnings)
+        yield Outcome(document.index, document.first_line, processed, warnings, processed.ref)
 
 
 def located(problems: Iterable[Problem], document: Document, url: str) -> tuple[Problem, ...]:
@@ -94,6 +102,11 @@ def yaml_problem(error: YamlError, document: Document, url: str) -> Problem:
 
 def _tag_warning(text: str, document: Document, url: str) -> Problem:
     return Problem(
-        "catalog.yaml.unknown-tag", f"YAML: {text}", severity="warning", remedy="Remove the tag, or put the value in quotes.",
-        url=url, document=document.index, line=document.first_line,
-    )  # fmt: skip
+        "catalog.yaml.unknown-tag",
+        f"YAML: {text}",
+        severity="warning",
+        remedy="Remove the tag, or put the value in quotes.",
+        url=url,
+        document=document.index,
+        line=document.first_line,
+    )

@@ -93,7 +93,9 @@ def _wrong_type(value: Any, expected: str, *path: str) -> Problem:
         pointer(*path),
         shorten(value),
         error_name="TypeError",
-        remedy="Put the value in quotes." if quotable else f"Write {'an' if expected == 'object' else 'a'} {expected} here.",
+        remedy="Put the value in quotes."
+        if quotable
+        else f"Write {'an' if expected == 'object' else 'a'} {expected} here.",
         fix=Fix("replace", shorten(shorten(value))) if quotable else None,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from catalog.ingest.problems import Fix, Problem, pointer, shorten, yaml_text
@@ -16,10 +17,15 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?\Z")
 _LABEL = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[a-z0-9:+#]+(?:-[a-z0-9:+#]+)*\Z")
 
-_NAME_SHAPE = "a string that is sequences of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters in total"
+_NAME_SHAPE = (
+    "a string that is sequences of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters in total"
+)
 _NAMESPACE_SHAPE = "a string that is sequences of [a-z0-9] separated by [-], at most 63 characters in total"
 _TAG_SHAPE = "a string that is sequences of [a-z0-9:+#] separated by [-], at most 63 characters in total"
-_KEY_SHAPE = "a name of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters, with or without a lower case domain and a slash before it"
+_KEY_SHAPE = (
+    "a valid prefix and/or suffix: a name of [a-zA-Z0-9] separated by any of [-_.], at most 63 characters,"
+    " alone or after a lower case domain and a slash"
+)
 
 
 def is_dns_label(text: str) -> bool:
@@ -32,6 +38,7 @@ def is_dns_subdomain(text: str) -> bool:
     return len(text) <= 253 and all(map(is_dns_label, text.split(".")))
 
 
+@lru_cache(maxsize=512)
 def is_api_version(text: str) -> bool:
     """``v1`` or ``domain/v1``."""
     prefix, slash, suffix = text.rpartition("/")
@@ -48,12 +55,14 @@ def is_name(text: str) -> bool:
     return _NAME.match(text) is not None
 
 
+@lru_cache(maxsize=4096)
 def is_key(text: str) -> bool:
     """Of a label or annotation: a name, or a domain, a slash and a name."""
     prefix, slash, name = text.rpartition("/")
     return _NAME.match(name) is not None and (not slash or is_dns_subdomain(prefix))
 
 
+@lru_cache(maxsize=4096)
 def is_tag(text: str) -> bool:
     """Groups of ``a-z 0-9 : + #`` with single hyphens between, 63 at most."""
     return len(text) <= 63 and _TAG.match(text) is not None
@@ -71,19 +80,41 @@ def check_formats(entity: dict[str, Any]) -> list[Problem]:
     metadata = entity["metadata"]
     if not is_api_version(entity["apiVersion"]):
         problems.append(
-            _bad("api-version", "apiVersion", entity["apiVersion"], "a valid prefix and/or suffix", pointer("apiVersion"))
+            _bad(
+                "api-version",
+                "apiVersion",
+                entity["apiVersion"],
+                "a valid prefix and/or suffix",
+                pointer("apiVersion"),
+            )
         )
     if not is_kind(entity["kind"]):
         shape = "a string that is a letter followed by [a-zA-Z0-9], at most 63 characters in total"
-        problems.append(_bad("kind", "kind", entity["kind"], shape, pointer("kind"), corrected_name(entity["kind"], "")))
+        problems.append(
+            _bad("kind", "kind", entity["kind"], shape, pointer("kind"), corrected_name(entity["kind"], ""))
+        )
     if not is_name(metadata["name"]):
         problems.append(
-            _bad("name", "metadata.name", metadata["name"], _NAME_SHAPE, "/metadata/name", corrected_name(metadata["name"]))
+            _bad(
+                "name",
+                "metadata.name",
+                metadata["name"],
+                _NAME_SHAPE,
+                "/metadata/name",
+                corrected_name(metadata["name"]),
+            )
         )
     if not is_dns_label(metadata["namespace"]):
         corrected = corrected_name(metadata["namespace"].lower()).replace(".", "-").replace("_", "-")
         problems.append(
-            _bad("namespace", "metadata.namespace", metadata["namespace"], _NAMESPACE_SHAPE, "/metadata/namespace", corrected)
+            _bad(
+                "namespace",
+                "metadata.namespace",
+                metadata["namespace"],
+                _NAMESPACE_SHAPE,
+                "/metadata/namespace",
+                corrected,
+            )
         )
     labels, annotations = metadata.get("labels"), metadata.get("annotations")
     if isinstance(labels, dict):
@@ -92,7 +123,9 @@ def check_formats(entity: dict[str, Any]) -> list[Problem]:
                 problems.append(_bad_key("label", "labels", key))
             if isinstance(value, str) and value and not is_name(value):
                 path = pointer("metadata", "labels", key)
-                problems.append(_bad("label-value", f"labels.{key}", value, _NAME_SHAPE, path, corrected_name(value)))
+                problems.append(
+                    _bad("label-value", f"labels.{key}", value, _NAME_SHAPE, path, corrected_name(value))
+                )
     if isinstance(annotations, dict):
         problems.extend(_bad_key("annotation", "annotations", key) for key in annotations if not is_key(key))
     tags = metadata.get("tags")
@@ -114,16 +147,23 @@ def _check_link(index: int, link: dict[str, Any]) -> Iterator[Problem]:
     if isinstance(url, str) and url and not is_url(url):
         corrected = f"https://{url}" if re.match(r"[\w-]+(\.[\w-]+)+([/:?#]|\Z)", url) else ""
         yield _bad(
-            "link-url", f"links.{index}.url", url, "a string that is a valid url", pointer("metadata", "links", index, "url"),
+            "link-url",
+            f"links.{index}.url",
+            url,
+            "a string that is a valid url",
+            pointer("metadata", "links", index, "url"),
             corrected,
-        )  # fmt: skip
+        )
     for name in ("title", "icon"):
         value = link.get(name)
         if isinstance(value, str) and value and not value.strip():
             yield _bad(
-                f"link-{name}", f"links.{index}.{name}", value, "a string that is not blank",
+                f"link-{name}",
+                f"links.{index}.{name}",
+                value,
+                "a string that is not blank",
                 pointer("metadata", "links", index, name),
-            )  # fmt: skip
+            )
 
 
 def corrected_tag(text: str) -> str:
@@ -138,7 +178,9 @@ def corrected_name(text: str, gap: str = "-") -> str:
 
 
 def _without_accents(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKD", text.replace("ß", "ss")) if not unicodedata.combining(c))
+    return "".join(
+        c for c in unicodedata.normalize("NFKD", text.replace("ß", "ss")) if not unicodedata.combining(c)
+    )
 
 
 def _bad(rule: str, field: str, value: str, shape: str, path: str, corrected: str = "") -> Problem:

@@ -159,7 +159,9 @@ def _resolve_azure(target: str, base: str) -> str:
     asked = dict(parse_qsl(query[1:], keep_blank_values=True))
     if "/_git/" not in path:
         return join_url(base, target)
-    _, _, moved, _, _ = split_url(join_url(f"https://host{quote(asked.get('path') or '/', safe='/')}", target))
+    _, _, moved, _, _ = split_url(
+        join_url(f"https://host{quote(asked.get('path') or '/', safe='/')}", target)
+    )
     asked["path"] = moved
     return f"{scheme}://{authority}{path}?{urlencode(asked)}"
 
@@ -180,7 +182,9 @@ def _edit_url(host: Host, url: str) -> str | None:
     file = _READERS[host.type](host, url)
     if host.type == "bitbucketCloud":
         scheme, authority, path, query, fragment = split_url(url)
-        asked = [pair for pair in parse_qsl(query[1:], keep_blank_values=True) if pair[0] not in ("mode", "at")]
+        asked = [
+            pair for pair in parse_qsl(query[1:], keep_blank_values=True) if pair[0] not in ("mode", "at")
+        ]
         asked += [("mode", "edit"), ("at", file.ref if file else "")]
         return f"{scheme}://{authority}{path}?{urlencode(asked)}{fragment}"
     if file is None:
@@ -204,7 +208,9 @@ def _segments(host: Host, url: str) -> tuple[str, list[str], str]:
     return start, path.strip("/").split("/"), query
 
 
-def _found(host: Host, start: str, repository: list[str], middle: list[str], ref: str, path: list[str]) -> FileUrl:
+def _found(
+    host: Host, start: str, repository: list[str], middle: list[str], ref: str, path: list[str]
+) -> FileUrl:
     name = "/".join(repository).removesuffix(".git")
     root = "/".join([start, *repository, *middle]) + "/"
     return FileUrl(host, unquote(name), unquote(ref), unquote("/".join(path)), root, f"{start}/{name}.git")

@@ -29,7 +29,9 @@ def location_entity(location: LocationRef) -> dict[str, Any]:
     }
 
 
-def targets_of(entity: dict[str, Any], location: LocationRef, hosts: Hosts) -> tuple[list[LocationRef], list[Problem]]:
+def targets_of(
+    entity: dict[str, Any], location: LocationRef, hosts: Hosts
+) -> tuple[list[LocationRef], list[Problem]]:
     """The targets of a Location entity as absolute places: ``spec.target``, then ``spec.targets``, in their order.
 
     A missing type is that of the file it was read from. From an address only addresses can be named; from a file on
@@ -54,7 +56,9 @@ def targets_of(entity: dict[str, Any], location: LocationRef, hosts: Hosts) -> t
                 remedy="Remove the type: the targets are then read as this file is.",
             )
         ]
-    named = [(("spec", "target"), spec["target"])] if "target" in spec else []
+    named: list[tuple[tuple[str | int, ...], str]] = (
+        [(("spec", "target"), spec["target"])] if "target" in spec else []
+    )
     named += [(("spec", "targets", index), target) for index, target in enumerate(spec.get("targets") or ())]
     places: list[LocationRef] = []
     problems: list[Problem] = []
@@ -64,10 +68,13 @@ def targets_of(entity: dict[str, Any], location: LocationRef, hosts: Hosts) -> t
         except ValueError as error:
             problems.append(
                 Problem(
-                    "catalog.location.target", f"The target {target} cannot be read: {error}", pointer(*path),
-                    shorten(target), remedy="Write an http or https address, or a path seen from this file.",
+                    "catalog.location.target",
+                    f"The target {target} cannot be read: {error}",
+                    pointer(*path),
+                    shorten(target),
+                    remedy="Write an http or https address, or a path seen from this file.",
                 )
-            )  # fmt: skip
+            )
     return places, problems
 
 

@@ -88,10 +88,13 @@ class Placeholders:
         except PlaceholderError as error:
             self.problems.append(
                 Problem(
-                    f"catalog.placeholder.{error.rule}", f"Placeholder {key} {error.message}", pointer(*path, key),
-                    shorten(target), remedy=error.remedy,
+                    f"catalog.placeholder.{error.rule}",
+                    f"Placeholder {key} {error.message}",
+                    pointer(*path, key),
+                    shorten(target),
+                    remedy=error.remedy,
                 )
-            )  # fmt: skip
+            )
             return value
 
     def _resolve(self, key: str, target: Any) -> Any:
@@ -106,7 +109,9 @@ class Placeholders:
             data = self.read(place)
         except CallboardError as error:
             raise PlaceholderError(
-                "unreadable", f"could not read {target}: {error.message}", error.remedy or "Check the path of the file."
+                "unreadable",
+                f"could not read {target}: {error.message}",
+                error.remedy or "Check the path of the file.",
             ) from error
         if place not in self.reads:
             self.reads.append(place)
@@ -121,7 +126,9 @@ class Placeholders:
                 same = True
         except ValueError as error:
             raise PlaceholderError(
-                "unresolvable", f"leads from {self.location.target} to no file with {target}: {error}", "Check the path."
+                "unresolvable",
+                f"leads from {self.location.target} to no file with {target}: {error}",
+                "Check the path.",
             ) from error
         if not same:
             raise PlaceholderError(
@@ -177,7 +184,9 @@ def _json(data: bytes, target: str) -> Any:
             _text(data, target), parse_constant=_no_constant, parse_int=_number, parse_float=_number
         )
     except (ValueError, RecursionError) as error:
-        raise PlaceholderError("json", f"failed to parse JSON data at {target}: {error}", "Repair the JSON.") from error
+        raise PlaceholderError(
+            "json", f"failed to parse JSON data at {target}: {error}", "Repair the JSON."
+        ) from error
 
 
 def _number(text: str) -> int | float | None:
@@ -193,7 +202,9 @@ def _yaml(data: bytes, target: str) -> Any:
     for document in documents:
         if document.error is not None:
             raise PlaceholderError(
-                "yaml", f"found an error in the YAML data at {target}: {document.error}", document.error.remedy
+                "yaml",
+                f"found an error in the YAML data at {target}: {document.error}",
+                document.error.remedy,
             )
     if len(documents) != 1:
         raise PlaceholderError(

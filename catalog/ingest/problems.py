@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from portal.core.yaml import Document
+from portal.core.yaml import Document, Place
 from portal.core.yaml.scalars import core_scalar
 
 Severity = Literal["error", "warning"]
@@ -69,23 +69,39 @@ class Problem:
 
     def located(self, document: Document, url: str) -> Problem:
         """The same with place and corrected line, found by reading the document again."""
-        place = document.locate(self.path, key=self.at_key)
+        adds = self.fix is not None and self.fix.action == "add"
+        place = document.locate(self.path, key=self.at_key or adds)
         if place is None:
             return replace(self, url=url, document=document.index, line=document.first_line)
-        corrected, line = "", place.source_line
-        if self.fix is not None and self.fix.action == "add":
-            inside = document.locate(f"{self.path}/\x00") if self.path else place
-            corrected = f"{' ' * ((inside or place).column - 1)}{self.fix.text}"
-        elif self.fix is not None and place.end_column:
-            old = line[place.column - 1 : place.end_column - 1]
-            text = self.fix.text
-            if old[:1] in ("'", '"') and text[:1] not in ("'", '"', "["):
-                text = f"{old[0]}{text}{old[0]}"
-            corrected = f"{line[: place.column - 1]}{text}{line[place.end_column - 1 :]}"
         return replace(
-            self, url=url, document=document.index, line=place.line, column=place.column,
-            source_line=line, corrected_line=corrected,
-        )  # fmt: skip
+            self,
+            url=url,
+            document=document.index,
+            line=place.line,
+            column=place.column,
+            source_line=place.source_line,
+            corrected_line=self._corrected(document, place),
+        )
+
+    def _corrected(self, document: Document, place: Place) -> str:
+        if self.fix is None:
+            return ""
+        text, line = self.fix.text, place.source_line
+        if self.fix.action == "add":
+            inside = document.locate(self.path) or place
+            line, end = inside.source_line, inside.end_column
+            if line[inside.column - 1 : inside.column] != "{":
+                return f"{' ' * (inside.column - 1)}{text}"
+            if not end:
+                return ""
+            before = line[: end - 2].rstrip()
+            return f"{before}{'' if before.endswith('{') else ', '}{text}{line[end - 2 :]}"
+        if not place.end_column:
+            return ""
+        old = line[place.column - 1 : place.end_column - 1]
+        if old[:1] in ("'", '"') and text[:1] not in ("'", '"', "["):
+            text = f"{old[0]}{text}{old[0]}"
+        return f"{line[: place.column - 1]}{text}{line[place.end_column - 1 :]}"
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-serialisable form for records and answers."""

@@ -104,7 +104,12 @@ def _process(
     if rules is not None and not rules.allows(value, origin):
         problems.append(_not_allowed(ref, kind_name, origin))
     placeholders = Placeholders(location, hosts, read_placeholder)
-    entity = placeholders.replace(value)
+    text, unstorable = _as_json(value)
+    # The text tells at once whether there is anything to replace.
+    entity = placeholders.replace(value) if unstorable or b'"$' in text or b'"__proto__"' in text else value
+    if placeholders.reads and not unstorable:
+        _, unstorable = _as_json(entity)
+    problems += unstorable
     unreplaced = [problem.path.rpartition("/")[0] for problem in placeholders.problems]
     problems += placeholders.problems
 
@@ -130,9 +135,9 @@ def _process(
             # What the schema has already complained about is not said twice.
             known = {problem.path for problem in schema_problems}
             found += [problem for problem in bad_refs if problem.path not in known]
-    problems += [p for p in found if not any(p.path == at or p.path.startswith(f"{at}/") for at in unreplaced)]
-    if not problems:
-        problems += _check_storable(entity)
+    problems += [
+        p for p in found if not any(p.path == at or p.path.startswith(f"{at}/") for at in unreplaced)
+    ]
     if problems:
         raise Rejected(problems, ref)
     return Processed(
@@ -190,27 +195,34 @@ def _unknown_kind(ref: str, entity: dict[str, Any], registry: KindRegistry) -> P
     if kind in registry.kinds:
         versions = registry.kinds[kind].api_versions
         return Problem(
-            "catalog.kind.unknown-version", message, "/apiVersion", shorten(api_version),
-            remedy=f"{kind} is known as {', '.join(versions)}.", fix=Fix("replace", versions[0]),
-        )  # fmt: skip
+            "catalog.kind.unknown-version",
+            message,
+            "/apiVersion",
+            shorten(api_version),
+            remedy=f"{kind} is known as {', '.join(versions)}.",
+            fix=Fix("replace", versions[0]),
+        )
     similar = registry.similar_kind(kind)
     known = ", ".join(sorted(registry.kinds))
     return Problem(
-        "catalog.kind.unknown", message, "/kind", shorten(kind),
+        "catalog.kind.unknown",
+        message,
+        "/kind",
+        shorten(kind),
         remedy=f"Write {similar}." if similar else f"Known kinds: {known}. A platform admin can add others.",
         fix=Fix("replace", similar) if similar else None,
-    )  # fmt: skip
+    )
 
 
-def _check_storable(entity: dict[str, Any]) -> list[Problem]:
-    """JSON that databases take: no NUL, no half surrogates, no endless numbers, not too deep."""
+def _as_json(entity: dict[str, Any]) -> tuple[bytes, list[Problem]]:
+    """The entity as JSON that databases take: no NUL, no half surrogates, no endless numbers, not too deep."""
     try:
         text = orjson.dumps(entity)
     except orjson.JSONEncodeError as error:
-        return [_not_storable(str(error))]
+        return b"", [_not_storable(str(error))]
     if b"\\u0000" in text and b"\\u0000" in text.replace(b"\\\\", b""):
-        return [_not_storable("a text holds the character NUL")]
-    return []
+        return text, [_not_storable("a text holds the character NUL")]
+    return text, []
 
 
 def _not_storable(reason: str) -> Problem:

@@ -72,7 +72,9 @@ class AllowRules:
 def _matches(rule: AllowRule, origin: LocationRef) -> bool:
     if rule.origins is None:
         return True
-    return any(kind == origin.type and (test is None or test.fullmatch(origin.target)) for kind, test in rule.origins)
+    return any(
+        kind == origin.type and (test is None or test.fullmatch(origin.target)) for kind, test in rule.origins
+    )
 
 
 def _rule(item: Mapping[str, Any]) -> AllowRule:
@@ -148,4 +150,6 @@ def glob_pattern(glob: str) -> re.Pattern[str]:
 
 
 def _bad(message: str) -> InputError:
-    return InputError(message, code="catalog.rules", remedy="See the allow rules in the documentation of sources.")
+    return InputError(
+        message, code="catalog.rules", remedy="See the allow rules in the documentation of sources."
+    )

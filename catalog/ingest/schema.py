@@ -57,10 +57,13 @@ _STRUCTURE_VALIDATOR = compile_schema(STRUCTURE)
 
 # Ajv's order of keywords: those for numbers, texts, any value, lists, objects; "type" before all.
 _KEYWORDS = (
-    "type maximum minimum exclusiveMaximum exclusiveMinimum multipleOf maxLength minLength pattern format $ref const enum"
-    " not anyOf oneOf allOf if maxItems minItems uniqueItems additionalItems items contains maxProperties minProperties"
-    " required propertyNames additionalProperties dependencies properties patternProperties"
-).split()
+    *("type", "maximum", "minimum", "exclusiveMaximum", "exclusiveMinimum", "multipleOf"),
+    *("maxLength", "minLength", "pattern", "format"),
+    *("$ref", "const", "enum", "not", "anyOf", "oneOf", "allOf", "if"),
+    *("maxItems", "minItems", "uniqueItems", "additionalItems", "items", "contains"),
+    *("maxProperties", "minProperties", "required", "propertyNames", "additionalProperties", "dependencies"),
+    *("properties", "patternProperties"),
+)
 _RANK = {keyword: rank for rank, keyword in enumerate(_KEYWORDS)}
 
 
@@ -104,8 +107,14 @@ def _rank(error: Any, schema: Any) -> list[tuple[int, int, str]]:
         if step in ("properties", "patternProperties", "allOf", "anyOf", "oneOf") and position < len(steps):
             name = steps[position]
             position += 1
-            ranks.append((list(node).index(name) if isinstance(node, Mapping) and name in node else 0, 0, str(name)))
-            node = node.get(name) if isinstance(node, Mapping) else (node[name] if isinstance(node, list) else None)
+            ranks.append(
+                (list(node).index(name) if isinstance(node, Mapping) and name in node else 0, 0, str(name))
+            )
+            node = (
+                node.get(name)
+                if isinstance(node, Mapping)
+                else (node[name] if isinstance(node, list) else None)
+            )
             if step in ("properties", "patternProperties") and instance:
                 instance.pop(0)
         elif step in ("items", "additionalProperties") and instance and position < len(steps):
@@ -143,7 +152,10 @@ def _describe(error: Any, schema: Mapping[str, Any], rules: str, prefix: str) ->
         remedy = "Give it a value, or remove the line." if empty else f"Keep to {kind.limit} {what}."
     elif keyword == "enum":
         allowed = list(at.get("enum") or kind.options)
-        text, parameters = "must be equal to one of the allowed values", f"allowedValues: {','.join(map(str, allowed))}"
+        text, parameters = (
+            "must be equal to one of the allowed values",
+            f"allowedValues: {','.join(map(str, allowed))}",
+        )
         near = difflib.get_close_matches(str(error.instance), map(str, allowed), 1)
         remedy = f"Write one of {', '.join(map(str, allowed))}."
         fix = Fix("replace", yaml_text(near[0])) if near else None
@@ -180,11 +192,9 @@ def _schema_at(schema: Mapping[str, Any], steps: list[Any]) -> Mapping[str, Any]
     """The part of a schema that a path of keywords leads to; empty behind a ``$ref``."""
     node: Any = schema
     for step in steps:
-        if isinstance(node, Mapping) and step in node:
+        try:
             node = node[step]
-        elif isinstance(node, list) and isinstance(step, int) and step < len(node):
-            node = node[step]
-        else:
+        except (KeyError, IndexError, TypeError):
             return {}
     return node if isinstance(node, Mapping) else {}
 
@@ -194,12 +204,20 @@ def _repair_type(value: Any, wanted: str) -> tuple[str, Fix | None]:
         return "Give it a value, or remove the line.", None
     if wanted == "string" and isinstance(value, bool | int | float):
         return "Put the value in quotes.", Fix("replace", shorten(shorten(value)))
-    if wanted == "string" and isinstance(value, dict) and len(value) == 1 and next(iter(value)).startswith("{"):
+    if (
+        wanted == "string"
+        and isinstance(value, dict)
+        and len(value) == 1
+        and next(iter(value)).startswith("{")
+    ):
         return "Put the expression in quotes: without them YAML reads {{ }} as a mapping.", None
     if wanted == "array" and isinstance(value, str):
         return "Write a list.", Fix("replace", f"[{yaml_text(value)}]")
     words = {"string": "a text", "array": "a list", "object": "key: value lines", "boolean": "true or false"}
-    return f"Write {' or '.join(words.get(one, f'a value of type {one}') for one in wanted.split(','))}.", None
+    return (
+        f"Write {' or '.join(words.get(one, f'a value of type {one}') for one in wanted.split(','))}.",
+        None,
+    )
 
 
 def _example_line(name: str, schema: Mapping[str, Any]) -> str:

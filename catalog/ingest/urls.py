@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 _STRIP = "".join(map(chr, range(0x21)))
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
+_USUAL = re.compile(r"https?://(?:[a-z0-9][a-z0-9-]*\.)+[a-z]+(?:[/?#]|\Z)")
 _SPECIAL_PORTS = {"http": "80", "https": "443", "ftp": "21", "ws": "80", "wss": "443"}
 _REMOVED = str.maketrans("", "", "\t\n\r")
 _FORBIDDEN_HOST = re.compile(r"[\x00-\x20#/:<>?@\[\\\]^|\x7f]")
@@ -22,9 +24,19 @@ _DOT = {".", "%2e", "%2E"}
 _DOTS = {"..", ".%2e", ".%2E", "%2e.", "%2E.", "%2e%2e", "%2e%2E", "%2E%2e", "%2E%2E"}
 
 
+def _plain(text: str) -> str:
+    return (
+        text
+        if text.isascii() and text.isprintable() and " " not in text
+        else text.strip(_STRIP).translate(_REMOVED)
+    )
+
+
 def is_url(text: str) -> bool:
     """Whether the text is an absolute address, of any scheme (``mailto:`` and ``javascript:`` are)."""
-    text = text.strip(_STRIP).translate(_REMOVED)
+    if _USUAL.match(text) is not None:
+        return True
+    text = _plain(text)
     match = _SCHEME.match(text)
     if match is None:
         return False
@@ -69,7 +81,9 @@ def _is_domain(name: str) -> bool:
     if numbers[-1] is None:
         return bool(name) and not any(label.lower() == "xn--" for label in labels)
     limits = [256] * (len(labels) - 1) + [256 ** (5 - len(labels)) if len(labels) < 5 else 0]
-    return all(number is not None and 0 <= number < limit for number, limit in zip(numbers, limits, strict=True))
+    return all(
+        number is not None and 0 <= number < limit for number, limit in zip(numbers, limits, strict=True)
+    )
 
 
 def _number(label: str) -> int | None:
@@ -89,13 +103,14 @@ def split_url(url: str) -> tuple[str, str, str, str, str]:
     Raises:
         ValueError: not an absolute address.
     """
-    match = _PARTS.fullmatch(url.strip(_STRIP).translate(_REMOVED))
+    match = _PARTS.fullmatch(_plain(url))
     if match is None:
         raise ValueError(f"{url!r} is not an absolute address")
     scheme, authority, path, query, fragment = match.groups()
     return scheme.lower(), authority or "", path, query or "", fragment or ""
 
 
+@lru_cache(maxsize=4096)
 def host_of(url: str) -> str:
     """Host and, if it is not the usual one of the scheme, port, lower case; empty for what is no address."""
     try:
@@ -121,7 +136,7 @@ def join_url(base: str, relative: str) -> str:
     if not authority and scheme != "file":
         raise ValueError(f"{base!r} is not an absolute address")
     authority = _plain_authority(scheme, authority)
-    relative = relative.strip(_STRIP).translate(_REMOVED)
+    relative = _plain(relative)
     head, hash_mark, fragment = relative.partition("#")
     way, question, asked = head.partition("?")
     if scheme in _SPECIAL_PORTS or scheme == "file":

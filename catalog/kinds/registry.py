@@ -55,7 +55,12 @@ class RelationField:
 
 @dataclass(frozen=True, slots=True)
 class KindVersion:
-    """A kind under one apiVersion: all that processing needs."""
+    """A kind under one apiVersion: all that processing needs.
+
+    Args:
+        variants: by ``spec.type``, schema and validator that take the place of the general ones.
+        sorted_lists: keys to a mapping, and the names of the lists in it that are kept sorted.
+    """
 
     kind: str
     api_version: str
@@ -63,7 +68,7 @@ class KindVersion:
     validator: Any = field(repr=False, compare=False)
     variants: Mapping[str, tuple[Mapping[str, Any], Any]]
     relations: tuple[RelationField, ...]
-    sorted_lists: tuple[tuple[str, ...], ...]
+    sorted_lists: tuple[tuple[tuple[str, ...], frozenset[str]], ...]
 
     def schema_for(self, spec_type: Any) -> tuple[Mapping[str, Any], Any]:
         """The JSON Schema and its compiled validator for a value of ``spec.type``."""
@@ -187,7 +192,8 @@ class KindRegistry:
         definitions = shipped_annotations() if annotations is None else annotations
         names = [f.name for f in fields(AnnotationDefinition)]
         known = {
-            row["key"]: AnnotationDefinition(**{name: row[name] for name in names if name in row}) for row in definitions
+            row["key"]: AnnotationDefinition(**{name: row[name] for name in names if name in row})
+            for row in definitions
         }
         return cls(kinds, versions, known, None if tags is None else frozenset(tags))
 
@@ -229,7 +235,11 @@ def _versions_of(row: Mapping[str, Any]) -> Iterable[KindVersion]:
         )
         for item in row.get("relations") or ()
     )
-    sorted_lists = tuple(tuple(path.split(".")) for path in row.get("sorted_lists") or ())
+    lists: dict[tuple[str, ...], set[str]] = {}
+    for path in row.get("sorted_lists") or ():
+        *parents, name = path.split(".")
+        lists.setdefault(tuple(parents), set()).add(name)
+    sorted_lists = tuple((parents, frozenset(names)) for parents, names in lists.items())
     by_version: dict[str, dict[str, tuple[Mapping[str, Any], Any]]] = {}
     for entry in row["versions"]:
         for api_version in _api_versions(entry):

@@ -18,7 +18,8 @@ _AWKWARD = re.compile("[\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\uf
 # More flow brackets, or a longer run of what block nesting is made of, than an ordinary file has: count before
 # composing, because libyaml's composer recurses on the C stack.
 _MANY_BRACKETS = 60
-_DEEP_INDENT = re.compile(r"(?:\A|\n)[ \t?:\-]{60}")
+_DEEP_INDENT = re.compile(r"\n[ \t?:\-]{60}")
+_ORDINARY_ASCII = bytes([9, 10, 13, *range(0x20, 0x7F)])
 _TAB_AFTER_INDICATOR = re.compile(r"[ ]*(?:[-?][ ]+)*[-?]\t+[^\t\n]*")
 _MOST_TABS = 50
 _RUAMEL_LIMIT = 200_000  # characters; the second reader is pure Python, a hundred times slower
@@ -43,6 +44,8 @@ def protect(text: str) -> tuple[str, dict[int, int]]:
     Returns:
         the text, of the same length, and the table that turns strings back (empty: nothing was replaced).
     """
+    if text.isascii() and not text.encode().translate(None, _ORDINARY_ASCII):
+        return text, {}  # the usual text, found out fifty times faster than by the pattern
     found = sorted(set(_AWKWARD.findall(text)))
     if not found:
         return text, {}
@@ -61,21 +64,22 @@ def compose(text: str, *, max_depth: int, max_nodes: int) -> Node | None:
     if (
         text.count("[") + text.count("{") > _MANY_BRACKETS
         or len(text) > max_nodes
-        or _DEEP_INDENT.search(text) is not None
+        or _DEEP_INDENT.search(f"\n{text}") is not None
     ):
         _measure(text, max_depth, max_nodes)
-    for _ in range(_MOST_TABS):
+    tabs = 0
+    while True:
         try:
             return Composer(text).get_single_node()
         except yaml.MarkedYAMLError as error:
             refusal = _from_libyaml(error, text)
-            tab = error.problem_mark.index if error.problem_mark is not None else len(text)
+            at = error.problem_mark.index if error.problem_mark is not None else len(text)
         # YAML 1.2 allows a tab between "-" and the item; libyaml does not. Here it is between tokens, not in a text.
-        if text[tab : tab + 1] != "\t" or not _TAB_AFTER_INDICATOR.fullmatch(
-            source_line(text, text.count("\n", 0, tab))
-        ):
+        line = source_line(text, text.count("\n", 0, at))
+        tabs += 1
+        if text[at : at + 1] != "\t" or tabs > _MOST_TABS or not _TAB_AFTER_INDICATOR.fullmatch(line):
             break
-        text = f"{text[:tab]} {text[tab + 1 :]}"
+        text = f"{text[:at]} {text[at + 1 :]}"
     if refusal.code != "yaml.syntax" or len(text) > _RUAMEL_LIMIT:
         raise refusal
     try:
@@ -89,8 +93,7 @@ def _measure(text: str, max_depth: int, max_nodes: int) -> None:
     depth = nodes = 0
     parser = Composer(text)
     try:
-        while parser.check_event():
-            event = parser.get_event()
+        while (event := parser.get_event()) is not None:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 nodes += 1
@@ -199,6 +202,6 @@ def _compose_again(text: str) -> Node | None:
     return root
 
 
-def _tag(event: Any) -> str | None:
+def _tag(event: Any) -> Any:
     tag = event.tag
     return None if tag is None else str(tag)

@@ -9,9 +9,10 @@ which happens for a document with a problem only.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode
@@ -131,6 +132,10 @@ def _step(node: Node, part: str, chunk: Chunk, back: dict[int, int]) -> tuple[No
     return None
 
 
+# The tag of a node, None without one; the types of PyYAML do not know that our composer leaves it out.
+_tag: Callable[[Node], str | None] = attrgetter("tag")
+
+
 class _Builder:
     """Nodes to values, for one document."""
 
@@ -164,9 +169,9 @@ class _Builder:
     def _collection(self, node: Node, depth: int) -> Any:
         if depth > self.limits.max_depth:
             raise too_deep(self.limits.max_depth, self.place(node))
-        if node.tag is not None:
+        if _tag(node) is not None:
             self._note_tag(node)
-        words, scalar, build = self.words, self.scalar, self.build
+        words, scalar, build, ordinary = self.words, self.scalar, self.build, not self.back
         if not isinstance(node, MappingNode):
             return [build(item, depth + 1) for item in node.value]
         result: dict[str, Any] = {}
@@ -175,8 +180,8 @@ class _Builder:
             key = key_node.value
             if (
                 type(key_node) is not ScalarNode
-                or key_node.tag is not None
-                or self.back
+                or _tag(key_node) is not None
+                or not ordinary
                 or (not key_node.style and (key in words or key[0] in NUMBER_START))
                 or (key == _MERGE and self.old)
             ):
@@ -186,21 +191,27 @@ class _Builder:
                     continue
             if key in result and self._is_repeated(node, key_node):
                 raise self._repeated(key_node, key)
+            if type(value_node) is not ScalarNode:
+                result[key] = build(value_node, depth + 1)
+                continue
+            text, plain = value_node.value, not value_node.style and _tag(value_node) is None and ordinary
+            # What scalar() does with most texts, without the call.
             result[key] = (
-                scalar(value_node) if type(value_node) is ScalarNode else build(value_node, depth + 1)
+                text if plain and text not in words and text[0] not in NUMBER_START else scalar(value_node)
             )
         return result
 
     def scalar(self, node: ScalarNode) -> Any:
         text: str = node.value
-        if node.tag is None:
+        tag = _tag(node)
+        if tag is None:
             if not node.style:
                 if text in self.words:
                     return self.words[text]
                 if text[0] in NUMBER_START:
                     return self.plain(text)
         else:
-            value, known = tagged_scalar(node.tag, text, self.plain)
+            value, known = tagged_scalar(tag, text, self.plain)
             if not known:
                 self._note_tag(node)
             if not isinstance(value, str):
@@ -208,8 +219,8 @@ class _Builder:
             text = value
         if self.back:
             text = text.translate(self.back)
-        if "\x00" in text or not text.isascii():
-            self._check_text(node, text)
+        if node.style == '"' and ("\x00" in text or not text.isascii()):
+            self._check_text(node, text)  # only an escape can bring in what the file itself may not hold
         return text
 
     def key_text(self, node: Node) -> str:
@@ -392,9 +403,11 @@ def _decode(data: bytes | str, limits: Limits) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             raise YamlError(
-                f"the file is {name}, not UTF-8", code="yaml.encoding", remedy="Save the file as UTF-8.",
+                f"the file is {name}, not UTF-8",
+                code="yaml.encoding",
+                remedy="Save the file as UTF-8.",
                 place=Place(1, 1, ""),
-            )  # fmt: skip
+            )
     # Bytes that are no UTF-8 are charged to the document they stand in.
     return _whole_lines(data.decode("utf-8", "surrogateescape"))
 

@@ -86,10 +86,11 @@ def _js_float_text(number: float) -> str:
         return "NaN" if math.isnan(number) else ("Infinity" if number > 0 else "-Infinity")
     if number == 0:
         return "0"
-    sign, digits, exponent = Decimal(repr(number)).as_tuple()
-    text = "".join(map(str, digits)).rstrip("0") or "0"
-    assert isinstance(exponent, int)
-    point = len(digits) + exponent  # position of the decimal point, counted from the first digit
+    sign, digits, _ = Decimal(repr(number)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0")
+    point = (
+        Decimal(repr(number)).adjusted() + 1
+    )  # position of the decimal point, counted from the first digit
     if 0 < point <= 21:
         text = text.ljust(point, "0") if len(text) <= point else f"{text[:point]}.{text[point:]}"
     elif -6 < point <= 0:
@@ -165,9 +166,15 @@ def timestamp(text: str) -> str | None:
         offset = timedelta(hours=int(hours), minutes=int(minutes or 0)) * (-1 if zone[0] == "-" else 1)
     try:
         moment = datetime(
-            int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0),
-            int(float(fraction or 0) * 1000) * 1000, tzinfo=timezone(offset),
-        ).astimezone(UTC)  # fmt: skip
+            int(year),
+            int(month),
+            int(day),
+            int(hour or 0),
+            int(minute or 0),
+            int(second or 0),
+            int(float(fraction or 0) * 1000) * 1000,
+            tzinfo=timezone(offset),
+        ).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
