@@ -12,7 +12,7 @@ from catalog.query.conditions import COLUMNS, EVERYTHING, Condition, Valued, all
 from catalog.query.cursor import StockCursor, TextFilter
 from catalog.query.dictionary import Dictionary, is_storable
 from catalog.query.documents import TOGETHER, iterate_texts, texts_of
-from catalog.query.facets import FacetCount, count_values
+from catalog.query.facets import FacetCount, FacetGroup, count_values
 from catalog.query.fulltext import text_condition
 from catalog.query.memory import entities_version, memory, scope_of
 from catalog.query.ordering import (
@@ -155,10 +155,9 @@ class EntityQuery:
                 else self.condition
             )
             groups.setdefault(condition, []).append(name)
-        counted: dict[str, list[FacetCount]] = {}
-        for condition, names in groups.items():
-            found = self._facets(condition, {name if name in COLUMNS else name.lower() for name in names})
-            counted.update({name: found[name if name in COLUMNS else name.lower()] for name in names})
+        kept = {name: name if name in COLUMNS else name.lower() for name in given}
+        found = self._facets({c: dict.fromkeys(kept[name] for name in names) for c, names in groups.items()})
+        counted = {name: found[c][kept[name]] for c, names in groups.items() for name in names}
         return {name: counted[name] for name in given}
 
     # --- lists
@@ -299,20 +298,32 @@ class EntityQuery:
             self._learn([self.condition], [self.order.key.lower()])
         return list_by(self.entities(), self.order, self._known())
 
-    def _facets(self, condition: Condition, names: set[str]) -> dict[str, list[FacetCount]]:
+    def _facets(
+        self, groups: Mapping[Condition, Iterable[str]]
+    ) -> dict[Condition, dict[str, list[FacetCount]]]:
+        """Counts by condition and key. What is not remembered is counted together."""
         scope = scope_of(self.viewer, Entity, self.action)
         version = self.version if scope is not None else None
-        found = {name: memory.get(version, ("facet", scope, condition, name)) for name in names}
-        missing = [name for name, counts in found.items() if counts is None]
-        if missing:
-            self._learn([condition], [name for name in missing if name not in COLUMNS])
-            entities = self._narrowed(condition)
-            narrowed = condition != EVERYTHING or scope != ("all",)
-            for name, counts in count_values(entities, missing, self._known(), narrowed=narrowed).items():
-                found[name] = counts
+        found: dict[Condition, dict[str, list[FacetCount]]] = {}
+        missing: dict[Condition, tuple[str, ...]] = {}
+        for condition, names in groups.items():
+            known = {name: memory.get(version, ("facet", scope, condition, name)) for name in names}
+            found[condition] = {name: counts for name, counts in known.items() if counts is not None}
+            if absent := tuple(name for name, counts in known.items() if counts is None):
+                missing[condition] = absent
+        if not missing:
+            return found
+        self._learn(missing, [name for names in missing.values() for name in names if name not in COLUMNS])
+        counting = [
+            FacetGroup(self._narrowed(c), names, narrowed=c != EVERYTHING or scope != ("all",))
+            for c, names in missing.items()
+        ]
+        for condition, counted in zip(missing, count_values(counting, self._known()), strict=True):
+            found[condition].update(counted)
+            for name, counts in counted.items():
                 size = sum(120 + len(item.value) for item in counts)
                 memory.put(version, ("facet", scope, condition, name), counts, size)
-        return {name: counts or [] for name, counts in found.items()}
+        return found
 
     def _texts(self, numbers: Sequence[int]) -> list[str]:
         texts = texts_of(numbers)
