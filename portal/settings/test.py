@@ -14,6 +14,8 @@ from portal.settings.base import BASE_DIR, CACHES, REDIS_URL, STORAGES, env
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="callboard-test-"))
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
+STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT.mkdir()
 SECRET_KEY = "test-" + "k" * 48
 CALLBOARD_KEYS = ["test-1:" + base64.b64encode(b"t" * 32).decode()]
 CALLBOARD_LOCAL = True
