@@ -45,6 +45,7 @@ class Jobs(RuleBasedStateMachine):
         self.states: dict[Any, str] = {}
         self.fences: dict[Any, int] = {}
         self.done: dict[Any, int] = {}
+        self.claims: list[Job] = []
 
     def teardown(self) -> None:
         if hasattr(self, "travel"):
@@ -59,11 +60,17 @@ class Jobs(RuleBasedStateMachine):
     @rule(target=held, job=jobs)
     def claim(self, job: Job) -> Any:
         mine = services.claim(job_id=job.pk, worker="w")
-        return multiple() if mine is None else mine
+        if mine is None:
+            return multiple()
+        self.claims.append(mine)
+        return mine
 
-    @rule(job=held)
-    def beat(self, job: Job) -> None:
-        assert services.beat(job=job) == self._holds(job)
+    @rule(target=held, job=held)
+    def lose_and_claim(self, job: Job) -> Any:
+        """The way into what is dangerous: a worker goes quiet, another takes over, the first comes back."""
+        self.wait(100)
+        self.sweep()
+        return self.claim(job)
 
     @rule(job=held, done=st.integers(0, 9))
     def report(self, job: Job, done: int) -> None:
@@ -110,6 +117,11 @@ class Jobs(RuleBasedStateMachine):
             assert before == job.state or (before, job.state) in LEGAL, f"{before} -> {job.state}"
             assert job.fence >= self.fences.get(job.pk, 0) and job.fence == job.attempts
             self.states[job.pk], self.fences[job.pk] = job.state, job.fence
+
+    @invariant()
+    def only_the_worker_that_claimed_last_can_write(self) -> None:
+        for job in self.claims[-6:]:
+            assert services.report(job=job, done=0, total=0, text="") == self._holds(job)
 
     @invariant()
     def no_job_is_done_twice(self) -> None:
