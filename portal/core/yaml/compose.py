@@ -22,7 +22,8 @@ _DEEP_INDENT = re.compile(r"\n[ \t?:\-]{60}")
 _ORDINARY_ASCII = bytes([9, 10, 13, *range(0x20, 0x7F)])
 _TAB_AFTER_INDICATOR = re.compile(r"[ ]*(?:[-?][ ]+)*[-?]\t+[^\t\n]*")
 _MOST_TABS = 50
-_RUAMEL_LIMIT = 200_000  # characters; the second reader is pure Python, a hundred times slower
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+_OPENED = ("while scanning a quoted scalar", "while parsing a flow sequence", "while parsing a flow mapping")
 
 
 class Composer(yaml.CSafeLoader):
@@ -44,17 +45,37 @@ def protect(text: str) -> tuple[str, dict[int, int]]:
     Returns:
         the text, of the same length, and the table that turns strings back (empty: nothing was replaced).
     """
-    if text.isascii() and not text.encode().translate(None, _ORDINARY_ASCII):
+    lone = "\r" in text and _LONE_RETURN.search(text) is not None
+    if not lone and text.isascii() and not text.encode().translate(None, _ORDINARY_ASCII):
         return text, {}  # the usual text, found out fifty times faster than by the pattern
     found = sorted(set(_AWKWARD.findall(text)))
-    if not found:
-        return text, {}
     free = (code for code in range(0xE000, 0xF900) if chr(code) not in text)
     away = {ord(char): next(free) for char in found}
-    return text.translate(away), {private: char for char, private in away.items()}
+    back = {private: char for char, private in away.items()}
+    if away:
+        text = text.translate(away)
+    if lone:
+        private = next(free)
+        back[private] = ord("\r")
+        text = _LONE_RETURN.sub(chr(private), text)
+    return text, back
 
 
-def compose(text: str, *, max_depth: int, max_nodes: int) -> Node | None:
+class Patience:
+    """How many characters of one file the second reader may still look at: it is a hundred times slower."""
+
+    def __init__(self, characters: int = 300_000) -> None:
+        self.left = characters
+
+    def has(self, text: str) -> bool:
+        """Whether there is enough for a text, which is then used up."""
+        if len(text) > self.left:
+            return False
+        self.left -= len(text)
+        return True
+
+
+def compose(text: str, *, max_depth: int, max_nodes: int, patience: Patience) -> Node | None:
     """The node tree of one document.
 
     Raises:
@@ -79,8 +100,10 @@ def compose(text: str, *, max_depth: int, max_nodes: int) -> Node | None:
         tabs += 1
         if text[at : at + 1] != "\t" or tabs > _MOST_TABS or not _TAB_AFTER_INDICATOR.fullmatch(line):
             break
+        if not patience.has(text):
+            break
         text = f"{text[:at]} {text[at + 1 :]}"
-    if refusal.code != "yaml.syntax" or len(text) > _RUAMEL_LIMIT:
+    if refusal.code != "yaml.syntax" or not patience.has(text):
         raise refusal
     try:
         return _compose_again(text)
@@ -146,8 +169,17 @@ def _place(mark: Any, text: str) -> Place | None:
 
 def _from_libyaml(error: yaml.MarkedYAMLError, text: str) -> YamlError:
     problem = error.problem or "cannot be read"
-    message = f"{error.context}: {problem}" if error.context else problem
-    place = _place(error.problem_mark or error.context_mark, text)
+    mark = error.problem_mark or error.context_mark
+    if "cannot start any token" in problem and mark is not None:
+        char = text[mark.index : mark.index + 1]
+        message = "a tab where only spaces may stand" if char == "\t" else f"{char} cannot begin a value"
+    else:
+        message = f"{error.context}: {problem}" if error.context else problem
+    if error.context in _OPENED and error.context_mark is not None:
+        mark = (
+            error.context_mark
+        )  # where the quote or bracket was opened tells more than where its end was missed
+    place = _place(mark, text)
     if "undefined alias" in message:
         return YamlError(
             message,
@@ -155,12 +187,11 @@ def _from_libyaml(error: yaml.MarkedYAMLError, text: str) -> YamlError:
             remedy="Set the anchor (&name) before its alias (*name).",
             place=place,
         )
-    return YamlError(
-        message,
-        remedy=remedy_for(message),
-        place=place,
-        corrected_line=correct_line(message, place.source_line) if place else "",
-    )
+    corrected = ""
+    if place is not None:
+        before = source_line(text, place.line - 2) if place.line > 1 else ""
+        corrected = correct_line(message, place.source_line, before)
+    return YamlError(message, remedy=remedy_for(message), place=place, corrected_line=corrected)
 
 
 def _compose_again(text: str) -> Node | None:

@@ -60,15 +60,13 @@ class YamlError(InputError):
 
 # What the parser says (a part of it), what to do about it. First match wins.
 _REMEDIES: tuple[tuple[str, str], ...] = (
-    ("'\\t'", "Indent with spaces: YAML does not allow tabs there."),
-    ("tab character", "Indent with spaces: YAML does not allow tabs there."),
+    ("a tab", "Indent with spaces: YAML does not allow tabs there."),
     (
         "mapping values are not allowed",
-        "Put the value in quotes if it contains a colon and a space, or repair the indentation.",
+        "Repair the indentation, or put a value with a colon and a space in quotes.",
     ),
-    ("cannot start any token", "Put the value in quotes: it begins with a character that YAML reserves."),
-    ("unexpected end of stream", "Close the quote, bracket or brace that was opened."),
-    ("while scanning a quoted scalar", "Close the quote."),
+    ("cannot begin a value", "Put the value in quotes: it begins with a character that YAML reserves."),
+    ("quoted scalar", "Close the quote."),
     ("did not find expected ',' or", "Close the bracket or brace, or put a comma between the items."),
     ("did not find expected '-' indicator", "Give all items of the list the same indentation."),
     (
@@ -92,23 +90,29 @@ def remedy_for(problem: str) -> str:
     return "Repair the YAML at this place; a YAML checker in the editor shows it while typing."
 
 
-def correct_line(problem: str, source_line: str) -> str:
+def correct_line(problem: str, line: str, before: str) -> str:
     """The line without its mistake where only one repair is likely, else an empty text.
 
     Args:
         problem: the parser's message.
-        source_line: the line it complains about.
+        line: the line it complains about.
+        before: the line before that.
     """
-    body = source_line.lstrip(" \t")
-    indent = source_line[: len(source_line) - len(body)]
+    body = line.lstrip(" \t")
+    indent = line[: len(line) - len(body)]
     if "\t" in indent:
         return indent.expandtabs(2) + body
     key, colon, value = body.partition(": ")
     value = value.strip()
     if not colon or not value or '"' in value:
         return ""
-    if "mapping values are not allowed" in problem and ": " in value:
-        return f'{indent}{key}: "{value}"'
-    if "cannot start any token" in problem and value[0] in "@`%":
+    if "mapping values are not allowed" in problem:
+        if ": " in value:
+            return f'{indent}{key}: "{value}"'
+        earlier = before.lstrip(" ")
+        # Two full key: value lines, the second one deeper than the first: it slipped to the right.
+        if len(before) - len(earlier) < len(indent) and earlier.partition(": ")[2].strip():
+            return before[: len(before) - len(earlier)] + body
+    if "cannot begin a value" in problem and value[0] in "@`%":
         return f'{indent}{key}: "{value}"'
     return ""

@@ -17,7 +17,7 @@ from typing import Any
 
 from yaml.nodes import MappingNode, Node, ScalarNode
 
-from portal.core.yaml.compose import compose, protect, source_line, too_deep, too_many_nodes
+from portal.core.yaml.compose import Patience, compose, protect, source_line, too_deep, too_many_nodes
 from portal.core.yaml.errors import Place, YamlError
 from portal.core.yaml.scalars import (
     CORE_WORDS,
@@ -84,7 +84,10 @@ class Document:
     @cached_property
     def _root(self) -> tuple[Node | None, dict[int, int]]:
         text, back = protect(self._chunk.text)
-        return compose(text, max_depth=self._limits.max_depth, max_nodes=self._limits.max_nodes), back
+        limits = self._limits
+        return compose(
+            text, max_depth=limits.max_depth, max_nodes=limits.max_nodes, patience=Patience()
+        ), back
 
     def locate(self, pointer: str, *, key: bool = False) -> Place | None:
         """Where the value at a JSON pointer stands; where that is missing, its nearest parent that is there.
@@ -189,8 +192,8 @@ class _Builder:
                 if key == _MERGE and self.old and not key_node.style:
                     self._merge(result, node, build(value_node, depth + 1))
                     continue
-            if key in result and self._is_repeated(node, key_node):
-                raise self._repeated(key_node, key)
+            if key in result and (first := self._earlier(node, key_node)) is not None:
+                raise self._repeated(first, key_node, key)
             if type(value_node) is not ScalarNode:
                 result[key] = build(value_node, depth + 1)
                 continue
@@ -203,6 +206,8 @@ class _Builder:
 
     def scalar(self, node: ScalarNode) -> Any:
         text: str = node.value
+        if self.back:
+            text = text.translate(self.back)
         tag = _tag(node)
         if tag is None:
             if not node.style:
@@ -217,8 +222,6 @@ class _Builder:
             if not isinstance(value, str):
                 return value
             text = value
-        if self.back:
-            text = text.translate(self.back)
         if node.style == '"' and ("\x00" in text or not text.isascii()):
             self._check_text(node, text)  # only an escape can bring in what the file itself may not hold
         return text
@@ -262,14 +265,14 @@ class _Builder:
             f"line {node.start_mark.line + self.first_line}: unknown tag {node.tag}, the value is kept"
         )
 
-    def _is_repeated(self, node: MappingNode, key_node: Node) -> bool:
-        """Whether an earlier key of the mapping is the same scalar (``5`` and ``"5"`` are not, merged keys neither)."""
+    def _earlier(self, node: MappingNode, key_node: Node) -> Node | None:
+        """An earlier key of the mapping that is the same scalar (``5`` and ``"5"`` are not, merged keys neither)."""
         if not isinstance(key_node, ScalarNode):
-            return False
+            return None
         wanted = self.scalar(key_node)
         for earlier, _ in node.value:
             if earlier is key_node:
-                return False
+                return None
             if isinstance(earlier, ScalarNode):
                 value = self.scalar(earlier)
                 if (
@@ -277,12 +280,12 @@ class _Builder:
                     and isinstance(value, str) == isinstance(wanted, str)
                     and (isinstance(value, bool) == isinstance(wanted, bool))
                 ):
-                    return True
-        return False
+                    return earlier
+        return None
 
-    def _repeated(self, key_node: Node, key: str) -> YamlError:
+    def _repeated(self, first: Node, key_node: Node, key: str) -> YamlError:
         return YamlError(
-            f"the key {key} is given twice in one mapping",
+            f"the key {key} is given twice, first on line {first.start_mark.line + self.first_line}",
             code="yaml.duplicate-key",
             remedy="Keep one of the two.",
             place=self.place(key_node),
@@ -362,8 +365,9 @@ def load_documents(
     except YamlError as error:
         yield Document(0, 1, error=error)
         return
+    patience = Patience()
     for index, chunk in enumerate(split_documents(text)):
-        document = _read(index, chunk, limits)
+        document = _read(index, chunk, limits, patience)
         if keep_empty or document.value is not None or document.error is not None:
             yield document
 
@@ -385,7 +389,7 @@ def load(data: bytes | str, *, limits: Limits = DEFAULT_LIMITS) -> Any:
         )
     if not chunks:
         return None
-    document = _read(0, chunks[0], limits)
+    document = _read(0, chunks[0], limits, Patience())
     if document.error is not None:
         raise document.error
     return document.value
@@ -418,11 +422,11 @@ def _whole_lines(text: str) -> str:
     return text if text.endswith("\n") else f"{text}\n"
 
 
-def _read(index: int, chunk: Chunk, limits: Limits) -> Document:
+def _read(index: int, chunk: Chunk, limits: Limits, patience: Patience) -> Document:
     try:
         _check_characters(chunk.text)
         text, back = protect(chunk.text)
-        root = compose(text, max_depth=limits.max_depth, max_nodes=limits.max_nodes)
+        root = compose(text, max_depth=limits.max_depth, max_nodes=limits.max_nodes, patience=patience)
         if root is None:
             return Document(index, chunk.first_line)
         builder = _Builder(chunk, back, limits)
