@@ -138,7 +138,7 @@ class _Walk:
         processed = process_document(
             value, location=self.origin, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
             read_placeholder=self._placeholder,
-        )  # fmt: skip
+        )
         self._declare(Outcome(0, 1, processed), processed, self.source.root.target, "", "")
         return processed.ref
 
@@ -193,7 +193,7 @@ class _Walk:
         outcomes = process_file(
             file.data, location=place, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
             read_placeholder=self._placeholder, rules=self.rules,
-        )  # fmt: skip
+        )
         for outcome in outcomes:
             self.found.documents += 1
             self._take(outcome, url, file.commit, visit)
@@ -204,7 +204,7 @@ class _Walk:
         problem = Problem(
             rule=f"catalog.read.{error.code.rpartition('.')[2]}", message=error.message, remedy=error.remedy,
             error_name=error.name, url=url, value=visit.location.target,
-        )  # fmt: skip
+        )
         self.found.unread[url] = error.message
         self.found.unread.setdefault(visit.location.target, error.message)
         if visit.depth == 0:
@@ -247,9 +247,13 @@ class _Walk:
             )
 
     def _refuse(self, outcome: Outcome, url: str, visit: _Visit) -> None:
-        self.found.problems += [(problem, outcome.ref) for problem in outcome.problems]
-        first = outcome.problems[0]
-        if outcome.ref and first.rule != "catalog.kind.not-allowed":
+        rules = {problem.rule for problem in outcome.problems}
+        # What nobody knows, or what may not stand in such a file at all, need not also be called not allowed.
+        said_better = rules & {"catalog.kind.unknown", "catalog.location.type"}
+        problems = [p for p in outcome.problems if p.rule != "catalog.kind.not-allowed" or not said_better]
+        self.found.problems += [(problem, outcome.ref) for problem in problems]
+        first = problems[0]
+        if outcome.ref and ("catalog.kind.not-allowed" not in rules or "catalog.location.type" in rules):
             self.found.failed.setdefault(outcome.ref, first)
             return
         # Nobody knows which entity this was, so what the file declared before is left alone.
@@ -275,7 +279,7 @@ class _Walk:
         problem = Problem(
             rule="catalog.conflict", message=message, remedy=remedy, path="/metadata/name", value=processed.name,
             error_name="ConflictError", severity="warning", url=url, document=rival.document, line=rival.line,
-        )  # fmt: skip
+        )
         self.found.problems.append((problem, processed.ref))
         return rival.same_file
 
@@ -284,7 +288,7 @@ class _Walk:
             ref=processed.ref, kind=processed.kind, namespace=processed.namespace, name=processed.name,
             entity=processed.entity, relations=processed.relations, url=url, document=outcome.index,
             line=outcome.line, commit=commit, parent_ref=parent,
-        )  # fmt: skip
+        )
         if url in self.documents_of:
             self.documents_of[url].append((processed.ref, outcome.index, outcome.line))
 
@@ -331,7 +335,7 @@ def check_entity(
     processed = process_document(
         entity, location=place, origin=place, registry=registry, hosts=session.hosts,
         read_placeholder=lambda named: session.read(named).data,
-    )  # fmt: skip
+    )
     problems = list(processed.warnings)
     for target in processed.targets:
         try:

@@ -196,3 +196,26 @@ def switch_kind_version(*, actor: Viewer, kind: str, spec_type: str, enabled: bo
             object_name=f"{kind} {spec_type}".strip(), after={"enabled": enabled},
         )  # fmt: skip
     return changed
+
+
+@transaction.atomic
+def allow_kinds(*, actor: Viewer, kinds: Sequence[str], allowed: bool) -> int:
+    """Say whether sources may bring these kinds unless they say otherwise. Returns how many rows changed.
+
+    Raises:
+        InputError: there is no such kind.
+    """
+    rows = Kind.objects.unrestricted(REASON).filter(name__in=kinds)
+    unknown = sorted(set(kinds) - set(rows.values_list("name", flat=True)))
+    if unknown:
+        raise InputError(
+            f"There is no kind {', '.join(unknown)}.", code="catalog.kind.unknown", remedy="`manage.py kind list` shows them."
+        )
+    changed = Kind.objects.filter(name__in=kinds).exclude(default_allowed=allowed).update(default_allowed=allowed)
+    if changed:
+        raise_version(KINDS)
+        record(
+            actor=actor.actor, verb="catalog.kind.allowed" if allowed else "catalog.kind.refused",
+            object_type="catalog.kind", object_id=",".join(kinds)[:200], object_name=", ".join(kinds),
+        )  # fmt: skip
+    return changed
