@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import secrets
+import warnings
 
 from portal.settings.base import *  # noqa: F403  (settings stand on base by design)
 from portal.settings.base import BASE_DIR, CALLBOARD_FILE_ROOTS, CALLBOARD_KEYS, DATA_DIR, SECRET_KEY, env
@@ -46,3 +47,6 @@ CALLBOARD_FILE_ROOTS = CALLBOARD_FILE_ROOTS or [BASE_DIR / "deploy" / "demo"]
 CALLBOARD_LOG_FORMAT = env.str("CALLBOARD_LOG_FORMAT", "text")
 LOGGING = {"format": CALLBOARD_LOG_FORMAT, "level": env.str("CALLBOARD_LOG_LEVEL", "INFO")}
 EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# The one web process is an ASGI server, and whitenoise hands it files as ordinary iterators: fine on one machine.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
