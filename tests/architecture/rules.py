@@ -103,7 +103,8 @@ def environment_names(files: Mapping[str, str]) -> dict[str, str]:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 owner = ast.unparse(node.func.value)
                 if owner == "env" or (
-                    owner in {"os.environ", "environ", "os"} and node.func.attr in {"get", "getenv", "setdefault"}
+                    owner in {"os.environ", "environ", "os"}
+                    and node.func.attr in {"get", "getenv", "setdefault"}
                 ):
                     arguments = node.args[:1]
             elif isinstance(node, ast.Subscript) and ast.unparse(node.value) in {"os.environ", "environ"}:
