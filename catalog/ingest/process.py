@@ -192,8 +192,8 @@ def _unknown_kind(ref: str, entity: dict[str, Any], registry: KindRegistry) -> P
         f"No processor recognized the entity {ref} as valid, possibly caused by a foreign kind or apiVersion:"
         f" kind {shorten(kind)} with apiVersion {shorten(api_version)}"
     )
-    if kind in registry.kinds:
-        versions = registry.kinds[kind].api_versions
+    versions = registry.kinds[kind].api_versions if kind in registry.kinds else ()
+    if versions:
         return Problem(
             "catalog.kind.unknown-version",
             message,

@@ -31,7 +31,7 @@ from portal.core.yaml.scalars import (
 from portal.core.yaml.split import Chunk, split_documents
 
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BYTE_ORDER_MARKS = (
     (b"\xff\xfe\x00\x00", "UTF-32"),
     (b"\x00\x00\xfe\xff", "UTF-32"),
@@ -184,6 +184,7 @@ class _Builder:
             if (
                 type(key_node) is not ScalarNode
                 or _tag(key_node) is not None
+                or key_node.style == '"'
                 or not ordinary
                 or (not key_node.style and (key in words or key[0] in NUMBER_START))
                 or (key == _MERGE and self.old)
@@ -223,7 +224,7 @@ class _Builder:
                 return value
             text = value
         if node.style == '"' and ("\x00" in text or not text.isascii()):
-            self._check_text(node, text)  # only an escape can bring in what the file itself may not hold
+            return self._checked(node, text)  # only an escape can bring in what the file itself may not hold
         return text
 
     def key_text(self, node: Node) -> str:
@@ -242,7 +243,7 @@ class _Builder:
         mark = node.start_mark
         return Place(mark.line + 1, mark.column + 1, source_line(self.text, mark.line))
 
-    def _check_text(self, node: Node, text: str) -> None:
+    def _checked(self, node: Node, text: str) -> str:
         if "\x00" in text:
             raise YamlError(
                 "a text holds the character NUL",
@@ -250,13 +251,17 @@ class _Builder:
                 remedy="Remove \\0 from the text: it cannot be stored.",
                 place=self.place(node),
             )
-        if _LONE_SURROGATE.search(text):
+        if _SURROGATE.search(text) is None:
+            return text
+        try:  # JSON writes characters beyond U+FFFF as two escapes
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
             raise YamlError(
                 "a text holds half of a surrogate pair",
                 code="yaml.encoding",
                 remedy="Write the character itself, or the whole \\U escape.",
                 place=self.place(node),
-            )
+            ) from None
 
     def _note_tag(self, node: Node) -> None:
         if str(node.tag).startswith("tag:yaml.org,2002:") and not isinstance(node, ScalarNode):
