@@ -9,8 +9,8 @@ from portal.settings.base import ALLOWED_HOSTS, CALLBOARD_KEYS, SECRET_KEY, env
 
 CALLBOARD_LOCAL = False
 
-if len(SECRET_KEY) < 40 or SECRET_KEY.startswith("local-"):
-    raise ImproperlyConfigured("Set CALLBOARD_SECRET_KEY to at least 40 random characters of your own.")
+if len(SECRET_KEY) < 50 or SECRET_KEY.startswith("local-"):
+    raise ImproperlyConfigured("Set CALLBOARD_SECRET_KEY to at least 50 random characters of your own.")
 if not CALLBOARD_KEYS or any(key.startswith("local-") for key in CALLBOARD_KEYS):
     raise ImproperlyConfigured("Set CALLBOARD_KEYS to id:base64 keys made by `manage.py keys new`.")
 if not ALLOWED_HOSTS:

@@ -67,7 +67,7 @@ def environment(tmp_path: Path, postgresql_url: str, redis_url: str) -> dict[str
     (tmp_path / "metrics").mkdir()
     inherited = {"PATH": os.environ["PATH"]}
     return inherited | example_environment() | {
-        "CALLBOARD_SECRET_KEY": "k" * 50,
+        "CALLBOARD_SECRET_KEY": "0123456789" * 6,
         "CALLBOARD_KEYS": "2026-1:" + base64.b64encode(b"k" * 32).decode(),
         "CALLBOARD_METRICS_TOKEN": "watch",
         "CALLBOARD_DATA_DIR": str(tmp_path / "data"),
