@@ -23,35 +23,16 @@ class CatalogPlugin:
             registry.register(extension)
 
     def navigation(self) -> tuple[NavItem, ...]:
-        def item(
-            key: str, title: str, order: int, url_name: str, icon: str, shortcut: str, **more: object
-        ) -> NavItem:
-            return NavItem(
-                key=key,
-                title=title,
-                owner=OWNER,
-                order=order,
-                url_name=url_name,
-                icon=icon,
-                shortcut=shortcut,
-                **more,
-            )  # type: ignore[arg-type]  # further fields of NavItem by name
-
         return (
-            item("catalog", "Catalog", 10, "catalog:index", "catalog", "c", prefixes=("/catalog/",)),
-            item("apis", "APIs", 20, "catalog:apis", "api", "a"),
-            item("problems", "Problems", 80, "catalog:problems", "warn", "p"),
-            item(
-                "sources",
-                "Sources",
-                90,
-                "catalog:sources",
-                "branch",
-                "s",
-                primary=False,
-                prefixes=("/catalog/sources/",),
-            ),
-        )
+            NavItem(key="catalog", title="Catalog", owner=OWNER, order=10, icon="catalog", shortcut="c",
+                    url_name="catalog:index", prefixes=("/catalog/",)),
+            NavItem(key="apis", title="APIs", owner=OWNER, order=20, icon="api", shortcut="a",
+                    url_name="catalog:apis"),
+            NavItem(key="problems", title="Problems", owner=OWNER, order=80, icon="warn", shortcut="p",
+                    url_name="catalog:problems"),
+            NavItem(key="sources", title="Sources", owner=OWNER, order=90, icon="branch", shortcut="s",
+                    url_name="catalog:sources", primary=False),
+        )  # fmt: skip
 
     def home(self) -> tuple[HomeCard, ...]:
         return (

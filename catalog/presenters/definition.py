@@ -164,13 +164,12 @@ def _openapi(document: Mapping[str, Any]) -> Iterator[Operation]:
 
 def _asyncapi(document: Mapping[str, Any]) -> Iterator[Operation]:
     channels = _mapping(document.get("channels"))
-    for name, operation in _mapping(document.get("operations")).items():  # version 3
-        found = _mapping(operation)
-        channel = _text(_mapping(found.get("channel")).get("$ref")).rpartition("/")[2]
+    for name, value in _mapping(document.get("operations")).items():  # version 3
+        operation = _mapping(value)
+        channel = _text(_mapping(operation.get("channel")).get("$ref")).rpartition("/")[2]
         address = _text(_mapping(channels.get(channel)).get("address")) or channel or str(name)
-        yield Operation(
-            _text(found.get("action")) or "uses", address, _first_line(found.get("summary")), str(name)
-        )
+        verb = _text(operation.get("action")) or "uses"
+        yield Operation(verb, address, _first_line(operation.get("summary")), str(name))
     if not str(document.get("asyncapi")).startswith("3"):
         for name, channel in channels.items():  # version 2
             for verb in ("publish", "subscribe"):

@@ -121,9 +121,10 @@ def targets_by_type(document: Mapping[str, Any]) -> dict[str, list[str]]:
 
 def as_yaml(document: Mapping[str, Any]) -> str:
     """The document as YAML in its own order, long texts as blocks."""
-    return yaml.dump(
+    text: str = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110, default_flow_style=False
-    )  # type: ignore[no-any-return]  # PyYAML's stubs say Any
+    )
+    return text
 
 
 class _Dumper(yaml.CSafeDumper):

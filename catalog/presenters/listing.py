@@ -229,6 +229,7 @@ class IndexPage:
     count: int
     range_text: str
     is_blank: bool
+    add_url: str
     clear_url: str
     next_url: str
     previous_url: str
@@ -260,13 +261,15 @@ class Names:
 
 
 def merged(word: str, counts: Iterable[FacetCount]) -> dict[str, int]:
-    """Counts by the value as filters compare it; the same value in another case is the same value."""
-    together: dict[str, tuple[str, int]] = {}
+    """Counts by the value as filters compare it: writings that differ in case are one, named by the most frequent."""
+    together: dict[str, list[FacetCount]] = {}
     for item in counts:
         value = NOBODY if word in _NO_VALUE and not item.value else item.value
-        shown, count = together.get(value.lower(), (value, 0))
-        together[value.lower()] = (shown, count + item.count)
-    return dict(together.values())
+        together.setdefault(value.lower(), []).append(FacetCount(value, item.count))
+    return {
+        max(same, key=lambda item: item.count).value: sum(item.count for item in same)
+        for same in together.values()
+    }
 
 
 def shown_values(asked: Asked, word: str, counts: Mapping[str, int]) -> list[tuple[str, int]]:

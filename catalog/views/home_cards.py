@@ -14,13 +14,20 @@ from catalog.presenters.rows import entity_row
 from catalog.views.problems import present
 from catalog.views.viewing import admin_address, identities, kinds_for, named
 from portal.access.viewer import Viewer
+from portal.core.remember import remembered
 
 NEEDS, YOURS, CHANGED = 5, 8, 8
 
 
+def _kind_counts(viewer: Viewer) -> dict[str, int]:
+    """Entities by kind. One statement a request."""
+    rows = Entity.objects.visible_to(viewer).order_by().values_list("kind").annotate(n=Count("pk"))
+    return remembered(("catalog.kind_counts", viewer.actor), lambda: dict(rows))
+
+
 def getting_started(viewer: Viewer) -> Mapping[str, Any] | None:
-    """The first steps, while the catalog is empty. One statement."""
-    if Entity.objects.visible_to(viewer).exists():
+    """The first steps, while the catalog is empty."""
+    if _kind_counts(viewer):
         return None
     return {"add_url": admin_address(viewer, "catalog_source_add")}
 
@@ -69,8 +76,7 @@ def changed(viewer: Viewer) -> Mapping[str, Any] | None:
 def kinds(viewer: Viewer) -> Mapping[str, Any] | None:
     """How many entities of each kind there are."""
     book = kinds_for(viewer)
-    rows = Entity.objects.visible_to(viewer).order_by().values_list("kind").annotate(n=Count("pk"))
-    counts = dict(rows)
+    counts = _kind_counts(viewer)
     places = {key: place for place, key in enumerate(book)}
     shown = sorted(counts, key=lambda key: (places.get(key, len(places)), key))
     return {"kinds": [{"kind": book[key], "count": counts[key]} for key in shown]} if shown else None

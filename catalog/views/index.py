@@ -16,7 +16,7 @@ from catalog.presenters.listing import Asked, IndexPage, Names
 from catalog.presenters.refs import ref_view
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery
-from catalog.views.viewing import kinds_for, known_entities, site, viewer_of
+from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
 from portal.access.viewer import Viewer
 
 PAGE = 50
@@ -50,10 +50,10 @@ def index(request: HttpRequest) -> HttpResponse:
     viewer = viewer_of(request)
     asked = Asked.of(request.path, dict(request.GET.lists()))
     query = _query(viewer, asked)
-    found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
-    total = query.count() if found.next_cursor or found.previous_cursor else len(found.entities)
+    found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
+    total = _total(asked, query, counts)
     names, rows = _described(viewer, asked, counts, found.entities)
     chips = listing.chips(asked, names)
     if not found.entities and chips:
@@ -78,6 +78,7 @@ def index(request: HttpRequest) -> HttpResponse:
         if total
         else "",
         is_blank=not found.entities and not asked.parameters(),
+        add_url=admin_address(viewer, "catalog_source_add"),
         clear_url=Asked(
             request.path, {"kind": (asked.kind,)} if asked.kind else {}, {}, sort=asked.sort
         ).url(),
@@ -85,10 +86,28 @@ def index(request: HttpRequest) -> HttpResponse:
         previous_url=asked.url(cursor=found.previous_cursor) if found.previous_cursor else "",
         url=asked.url(),
         api_url=listing.api_url(asked),
-        kept=[pair for pair in asked.parameters() if pair[0] in ("q", "sort")],
+        kept=[
+            pair
+            for pair in asked.parameters()
+            if pair[0] in ("q", "sort") or (pair[0] == "kind" and asked.kind)
+        ],
         kept_filters=[pair for pair in asked.parameters() if pair[0] != "q"],
     )
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
+
+
+def _total(asked: Asked, query: EntityQuery, counts: Mapping[str, Mapping[str, int]]) -> int:
+    """Length of the list. Every entity has one state, so the counts of a facet nobody chose from add up to it."""
+    for word in ("errors", "state"):
+        if word not in asked.include:
+            return sum(counts[word].values())
+    return query.count()
+
+
+def _facets(asked: Asked, counts: Mapping[str, Mapping[str, int]], names: Names) -> list[listing.Facet]:
+    """Every facet with something to choose. The tabs choose among kinds, unless several are wanted at once."""
+    fields = [field for field in listing.FACETS if field.word != "kind" or not asked.kind]
+    return [facet for field in fields if (facet := listing.facet(asked, field, counts[field.word], names))]
 
 
 def _described(

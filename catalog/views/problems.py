@@ -126,8 +126,11 @@ def problems(request: HttpRequest) -> HttpResponse:
         p.source_id: SourceLink(p.source.name, reverse("catalog:source", args=[p.source_id])) for p in page
     }
     shown = dict(zip((p.pk for p in page), present(viewer, page), strict=True))
-    chips = [Chip(title, asked[name], with_query(request, **{name: None}))
-             for name, title in (("rule", "Rule"), ("entity", "Entity"), ("severity", "Severity")) if asked[name]]  # fmt: skip
+    chips = [
+        Chip(title, asked[name], with_query(request, **{name: None}))
+        for name, title in (("rule", "Rule"), ("entity", "Entity"), ("severity", "Severity"))
+        if asked[name]
+    ]
     if asked["source"]:
         named = (
             Source.objects.visible_to(viewer)

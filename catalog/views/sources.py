@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,7 +21,6 @@ from catalog.presenters.problem import ProblemView
 from catalog.services.sources import request_sync
 from catalog.views.problems import present
 from catalog.views.viewing import admin_address, viewer_of, with_query
-from portal.access.querysets import RestrictedQuerySet
 from portal.access.viewer import CURATE, Viewer
 from portal.core.errors import NotAllowedError
 from portal.jobs.models import Job
@@ -124,38 +124,37 @@ def outcome_of(state: str | None, enabled: bool = True) -> tuple[str, str]:
 
 
 def _entities_url(source: Source) -> str:
-    return f"{reverse('catalog:index')}?{urlencode({'source': source.name})}"
+    return f"{reverse('catalog:index')}?{urlencode({'source': str(source.pk)})}"
 
 
 def _problems_url(source: Source) -> str:
-    return f"{reverse('catalog:problems')}?{urlencode({'source': source.pk})}"
+    return f"{reverse('catalog:problems')}?{urlencode({'source': str(source.pk)})}"
 
 
-def _with_counts(viewer: Viewer, sources: RestrictedQuerySet[Source]) -> RestrictedQuerySet[Source]:
-    """Adds ``last_state``, ``entity_count`` and ``problem_count``, all in the same statement."""
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a source came to; ``last_state`` is None where it was never read."""
+
+    last_state: str | None = None
+    entities: int = 0
+    problems: int = 0
+
+
+def _counts(viewer: Viewer, sources: Sequence[Source]) -> dict[uuid.UUID, Counts]:
+    """Counts of each source. One statement."""
     here = OuterRef("pk")
     last = Sync.objects.visible_to(viewer).filter(source=here).order_by("-started_at").values("state")[:1]
-    entities = (
-        Entity.objects.visible_to(viewer)
-        .filter(source=here)
-        .order_by()
-        .values("source")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    problems = (
-        Problem.objects.visible_to(viewer)
-        .filter(source=here)
-        .order_by()
-        .values("source")
-        .annotate(n=Count("pk"))
-        .values("n")
-    )
-    return sources.annotate(
-        last_state=Subquery(last),
-        entity_count=Coalesce(Subquery(entities, output_field=IntegerField()), 0),
-        problem_count=Coalesce(Subquery(problems, output_field=IntegerField()), 0),
-    )
+    entities = Entity.objects.visible_to(viewer).filter(source=here)
+    problems = Problem.objects.visible_to(viewer).filter(source=here)
+    numbers = [
+        Coalesce(
+            Subquery(rows.order_by().values("source").annotate(n=Count("pk")).values("n"), IntegerField()), 0
+        )
+        for rows in (entities, problems)
+    ]
+    rows = Source.objects.visible_to(viewer).filter(pk__in=[source.pk for source in sources])
+    counted = rows.values_list("pk", Subquery(last), *numbers)
+    return {key: Counts(state, found, wrong) for key, state, found, wrong in counted}
 
 
 @require_safe
@@ -163,16 +162,18 @@ def sources(request: HttpRequest) -> HttpResponse:
     """Every source by name, 100 a page."""
     viewer = viewer_of(request)
     after, before = request.GET.get("after", ""), request.GET.get("before", "")
-    rows = _with_counts(viewer, Source.objects.visible_to(viewer))
+    rows = Source.objects.visible_to(viewer)
     if before:
         found = list(rows.filter(name__lt=before).order_by("-name")[: PAGE + 1])
         page, earlier, later = found[:PAGE][::-1], len(found) > PAGE, True
     else:
         found = list((rows.filter(name__gt=after) if after else rows).order_by("name")[: PAGE + 1])
         page, earlier, later = found[:PAGE], bool(after), len(found) > PAGE
+    counts = _counts(viewer, page)
     shown = []
     for source in page:
-        level, outcome = outcome_of(source.last_state, source.enabled)
+        counted = counts.get(source.pk, Counts())
+        level, outcome = outcome_of(counted.last_state, source.enabled)
         shown.append(
             SourceRow(
                 name=source.name,
@@ -182,9 +183,9 @@ def sources(request: HttpRequest) -> HttpResponse:
                 target=source.target,
                 level=level,
                 outcome=outcome,
-                entities=source.entity_count,
+                entities=counted.entities,
                 entities_url=_entities_url(source),
-                problems=source.problem_count,
+                problems=counted.problems,
                 problems_url=_problems_url(source),
                 last_success_at=source.last_success_at,
             )
@@ -255,12 +256,11 @@ def _page(viewer: Viewer, source: Source) -> SourcePage:
 def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """One source: how fresh it is, what it brought, what is wrong with it, its last readings."""
     viewer = viewer_of(request)
-    found = _with_counts(viewer, Source.objects.visible_to(viewer)).filter(pk=key).first()
-    if found is None:
-        raise Http404("There is no such source.")
+    found = _found(viewer, key)
     page = _page(viewer, found)
-    page.entities, page.entities_url = found.entity_count, _entities_url(found)
-    page.problems, page.problems_url = found.problem_count, _problems_url(found)
+    counted = _counts(viewer, [found])[found.pk]
+    page.entities, page.entities_url = counted.entities, _entities_url(found)
+    page.problems, page.problems_url = counted.problems, _problems_url(found)
     if page.problems:
         problems = Problem.objects.visible_to(viewer).filter(source=found)
         page.problem_list = present(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from django.db.models import JSONField, TextField, Value
-from django.db.models.fields.json import KeyTextTransform, KeyTransform
-from django.db.models.functions import Cast, Coalesce, NullIf
+from django.db.models import F, OuterRef, Subquery, TextField, Value
+from django.db.models.functions import Coalesce, NullIf
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
-from catalog.models import Entity, Kind
+from catalog.models import Entity, EntityAttribute, Kind
 from catalog.presenters.refs import KindBook, RefView, ref_view
 from catalog.querysets import EntityQuerySet
 from portal.access.selectors import groups_of, person_ref
@@ -37,25 +36,31 @@ def identities(viewer: Viewer) -> list[str]:
     """The references under which this viewer owns things: its own and those of its groups. Two statements a request."""
 
     def read() -> list[str]:
-        return [ref for ref in (person_ref(viewer), *(ref for ref, _ in groups_of(viewer))) if ref]
+        groups = remembered(("access.groups", viewer.actor), lambda: groups_of(viewer))
+        return [ref for ref in (person_ref(viewer), *(ref for ref, _ in groups)) if ref]
 
     return remembered(("catalog.identities", viewer.actor), read)
 
 
-def named(rows: EntityQuerySet) -> EntityQuerySet:
-    """Adds ``shown_title``: the title, a person's display name or the name as the author wrote it.
+def _written(key: str) -> Subquery:
+    """The value of one key as its author wrote it, from the attribute index."""
+    rows = EntityAttribute.objects.unrestricted("the entity around it is scoped")
+    return Subquery(rows.filter(entity=OuterRef("pk"), key__name=key).values("value__text")[:1])
 
-    The columns of an entity hold lower-cased text; what was written stands in the document, of which the database
-    hands out these few words only.
+
+def named(rows: EntityQuerySet) -> EntityQuerySet:
+    """Adds ``shown_title``: the title, a person's display name, or the name as the author wrote it.
+
+    The columns of an entity hold lower-cased text, and a document can be large; the attribute index has these words
+    as they were written.
     """
-    document = Cast("document__text", JSONField())
-    metadata = KeyTransform("metadata", document)
-    profile = KeyTransform("profile", KeyTransform("spec", document))
+    nothing = Value("", TextField())
     return rows.annotate(
         shown_title=Coalesce(
-            NullIf(KeyTextTransform("title", metadata), Value("", TextField())),
-            NullIf(KeyTextTransform("displayName", profile), Value("", TextField())),
-            KeyTextTransform("name", metadata),
+            NullIf(_written("metadata.title"), nothing),
+            NullIf(_written("spec.profile.displayname"), nothing),
+            NullIf(_written("metadata.name"), nothing),
+            F("name"),
             output_field=TextField(),
         )
     )

@@ -10,6 +10,7 @@ from django.urls import NoReverseMatch, reverse
 
 from portal.access.selectors import groups_of
 from portal.access.viewer import Viewer
+from portal.core.remember import remembered
 from portal.plugins.points import NavItem
 from portal.plugins.producing import produce
 from portal.plugins.registry import registry
@@ -99,7 +100,7 @@ def foot_links(viewer: Viewer) -> list[Link]:
     if viewer.is_staff:
         links.append(Link("Admin", reverse("admin:index"), "shield"))
     with suppress(NoReverseMatch):  # an installation may leave the browsable documentation out
-        links.append(Link("API", reverse("api-docs"), "terminal"))
+        links.append(Link("API", reverse("api:docs"), "terminal"))
     return links
 
 
@@ -109,5 +110,5 @@ def team_links(request: HttpRequest, viewer: Viewer) -> list[Team]:
     chosen = request.GET.getlist("owner") if request.path == index else []
     return [
         Team(title=title or ref.rpartition("/")[2], url=f"{index}?owner={ref}", current=chosen == [ref])
-        for ref, title in groups_of(viewer)
+        for ref, title in remembered(("access.groups", viewer.actor), lambda: groups_of(viewer))
     ]

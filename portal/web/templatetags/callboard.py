@@ -17,7 +17,7 @@ register = template.Library()
 
 SAFE_SCHEMES = frozenset({"http", "https", "mailto"})
 _NAME = re.compile(r"^[a-z0-9-]+$")
-_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (86_400 * 45, 86_400, "d"))
+_STEPS = ((60, 1, "s"), (3600, 60, "min"), (86_400, 3600, "h"), (86_400 * 61, 86_400, "d"))
 _STATUS_ICONS = {
     "ok": "ok",
     "warn": "warn",
@@ -88,10 +88,11 @@ def age(then: datetime, now: datetime | None = None) -> str:
 def ago(then: datetime | str | None, never: str = "never") -> SafeString | str:
     """``<time>`` with the age as text and the exact time with its zone on hover; takes a datetime or ISO 8601."""
     if isinstance(then, str):
+        text = then
         try:
-            then = datetime.fromisoformat(then)
+            then = datetime.fromisoformat(text)
         except ValueError:
-            return then
+            return text
     if then is None:
         return never
     if timezone.is_naive(then):

@@ -1,0 +1,114 @@
+"""The portal in a browser: keys, filters that swap the list, the phone, axe, and everything without a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+
+ENTITY = "/catalog/default/component/berth-1/"
+PAGES = (
+    "/", "/catalog/", "/catalog/?kind=component&tag=-pci&q=berth", "/catalog/?kind=component&type=nothing", ENTITY,
+    f"{ENTITY}relations/", f"{ENTITY}apis/", f"{ENTITY}raw/", "/catalog/default/api/berths/api/",
+    "/catalog/default/group/bookings/", "/catalog/problems/", "/catalog/sources/", "/accounts/password/change/",
+)  # fmt: skip
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+def test_a_person_finds_filters_opens_and_walks_through_tabs(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.keyboard.press("/")
+    expect(page.locator("[data-search]")).to_be_focused()
+    page.keyboard.type("berth")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/catalog/?q=berth")
+    expect(page.locator("#results")).to_contain_text("50 of 61 shown")
+
+    page.get_by_label("website").check()  # swaps the list in place
+    page.wait_for_url("**type=website**")
+    expect(page.locator("#results")).to_contain_text("30 in all")
+    expect(page.locator(".chip")).to_have_count(2)
+    page.get_by_label("Remove filter Type is website").click()
+    page.wait_for_url("**/catalog/?q=berth")
+
+    page.keyboard.press("j")
+    expect(page.locator("[data-row]").first).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/catalog/default/component/berth-0/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("berth-0")
+    page.keyboard.press("]")
+    page.wait_for_url("**/relations/")
+    page.keyboard.press("g")
+    page.keyboard.press("p")
+    page.wait_for_url("**/catalog/problems/")
+    expect(page.locator("ins")).to_have_text(["n", "-"])
+
+
+def test_a_choice_made_on_the_page_survives_the_swap(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto("/catalog/")
+    page.locator("#facet-namespace summary, #facet-kind summary").first.click()
+    page.get_by_label("website").check()
+    page.wait_for_url("**type=website**")
+    expect(page.locator("#facet-kind")).to_have_attribute("open", "")
+    page.go_back()
+    page.wait_for_url("**/catalog/")
+    expect(page.locator("#results")).to_contain_text("50 of 63 shown")
+
+
+def test_the_appearance_changes_at_once_and_stays(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.get_by_role("button", name="Your menu").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.goto("/catalog/")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_the_phone_has_filters_in_a_sheet_and_no_sideways_scroll(open_browser: Callable[..., Page]) -> None:
+    page = open_browser(width=390)
+    for address in PAGES:
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, address
+    page.goto("/catalog/?kind=component")
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("website").check()
+    page.wait_for_url("**type=website**")
+    page.get_by_role("button", name="Show 30").click()
+    page.wait_for_load_state()
+    expect(page.locator("#results")).to_contain_text("30 in all")
+
+
+def test_everything_works_without_a_script(open_browser: Callable[..., Page]) -> None:
+    page = open_browser(script=False)
+    page.goto("/catalog/?kind=component")
+    page.get_by_label("website").check()
+    page.get_by_role("button", name="Apply filters").click()
+    page.wait_for_url("**type=website**")
+    expect(page.locator("#results")).to_contain_text("30 in all")
+    page.get_by_role("link", name="Owner").first.click()
+    page.wait_for_url("**sort=owner**")
+    page.get_by_role("button", name="Your menu").click()
+    page.get_by_role("button", name="Light").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.get_by_role("button", name="Your menu").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/accounts/login/**")
+
+
+@pytest.mark.services("npm")
+@pytest.mark.parametrize(("dark", "width"), [(False, 1280), (True, 1280), (False, 390)])
+def test_no_page_violates_an_accessibility_rule(
+    open_browser: Callable[..., Page], axe: str, dark: bool, width: int
+) -> None:
+    page = open_browser(dark=dark, width=width)
+    found = []
+    for address in PAGES:
+        page.goto(address)
+        page.evaluate(axe)
+        result = page.evaluate("rules => axe.run({runOnly: rules})", RULES)
+        found += [(address, v["id"], [n["target"] for n in v["nodes"]]) for v in result["violations"]]
+    assert found == []
