@@ -7,7 +7,7 @@ the Location itself counts as failed then, as stock shows it (catalog format, th
 from __future__ import annotations
 
 import hashlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from catalog.ingest.documents import Outcome, process_file
 from catalog.ingest.locations import generated_name, location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
+from catalog.ingest.relations import Relation
 from catalog.ingest.rules import AllowRule, AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
@@ -122,6 +123,7 @@ class _Walk:
         self.queue: deque[_Visit] = deque()
         self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
         self.location_errors: dict[str, Problem] = {}
+        self.hidden_relations: dict[str, list[Relation]] = defaultdict(list)
 
     def run(self) -> Collected:
         self.queue.append(_Visit(self.source.root, self._root(), self.source.optional, 0))
@@ -229,6 +231,8 @@ class _Walk:
                 problems = tuple(
                     replace(p, url=url, document=outcome.index, line=outcome.line) for p in rejected.problems
                 )
+                # Stock cannot show such an entity, but others show their relations with it: its Location holds them.
+                self.hidden_relations[visit.parent] += processed.relations
                 self._refuse(replace(outcome, processed=None, problems=problems), url, visit)
                 return
         self.found.problems += [(problem, processed.ref) for problem in outcome.problems]
@@ -263,7 +267,7 @@ class _Walk:
         self.location_errors.setdefault(visit.parent, first)
 
     def _outranks(self, outcome: Outcome, processed: Processed, url: str, visit: _Visit) -> bool:
-        """Whether this declaration counts: in one file the last does, between files the first (catalog format, conflict)."""
+        """Whether this declaration counts: in one file the last does, between files the first (conflict)."""
         earlier = self.found.declared.get(processed.ref)
         if earlier is None:
             return True
@@ -304,6 +308,10 @@ class _Walk:
         for ref, problem in self.location_errors.items():
             if found.declared.pop(ref, None) is not None:
                 found.failed[ref] = problem
+        for ref, relations in self.hidden_relations.items():
+            if ref in found.declared:
+                declared = found.declared[ref]
+                found.declared[ref] = replace(declared, relations=(*declared.relations, *relations))
 
 
 def _may_clash(entity: dict[str, Any]) -> bool:
