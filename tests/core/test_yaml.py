@@ -6,8 +6,7 @@ import json
 import time
 
 import pytest
-import yaml as pyyaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.core.yaml import Document, Limits, YamlError, js_number, js_string, load, load_documents
@@ -27,19 +26,42 @@ def error_of(text: str | bytes, **limits: int) -> YamlError:
 # What the npm package `yaml` 2.9 (Backstage's reader) makes of each text; recorded by running it.
 STOCK_VALUES = [
     ("a: yes\nb: no\nc: on\nd: off\ne: y", {"a": "yes", "b": "no", "c": "on", "d": "off", "e": "y"}),
-    ("a: 010\nb: 0o10\nc: 0xFF\nd: 1_000\ne: 1:30\nf: 0b1", {"a": 10, "b": 8, "c": 255, "d": "1_000", "e": "1:30", "f": "0b1"}),
-    ("a: 2024-01-02\nb: 2001-12-14t21:59:43.10-05:00", {"a": "2024-01-02", "b": "2001-12-14t21:59:43.10-05:00"}),
-    ("a: ~\nb: null\nc: NULL\nd:\ne: TRUE\nf: False\ng: tRue", {"a": None, "b": None, "c": None, "d": None, "e": True, "f": False, "g": "tRue"}),
-    ("a: .5\nb: 5.\nc: +1\nd: -0\ne: -0.0\nf: 1.0\ng: 1E5\nh: 1e3", {"a": 0.5, "b": 5, "c": 1, "d": 0, "e": 0, "f": 1, "g": 100000, "h": 1000}),
-    ("a: .nan\nb: -.inf\nc: .Inf\nd: 1.0e+400\ne: nan", {"a": None, "b": None, "c": None, "d": None, "e": "nan"}),
+    (
+        "a: 010\nb: 0o10\nc: 0xFF\nd: 1_000\ne: 1:30\nf: 0b1",
+        {"a": 10, "b": 8, "c": 255, "d": "1_000", "e": "1:30", "f": "0b1"},
+    ),
+    (
+        "a: 2024-01-02\nb: 2001-12-14t21:59:43.10-05:00",
+        {"a": "2024-01-02", "b": "2001-12-14t21:59:43.10-05:00"},
+    ),
+    (
+        "a: ~\nb: null\nc: NULL\nd:\ne: TRUE\nf: False\ng: tRue",
+        {"a": None, "b": None, "c": None, "d": None, "e": True, "f": False, "g": "tRue"},
+    ),
+    (
+        "a: .5\nb: 5.\nc: +1\nd: -0\ne: -0.0\nf: 1.0\ng: 1E5\nh: 1e3",
+        {"a": 0.5, "b": 5, "c": 1, "d": 0, "e": 0, "f": 1, "g": 100000, "h": 1000},
+    ),
+    (
+        "a: .nan\nb: -.inf\nc: .Inf\nd: 1.0e+400\ne: nan",
+        {"a": None, "b": None, "c": None, "d": None, "e": "nan"},
+    ),
     ("a: 12345678901234567890\nb: 9007199254740993", {"a": 12345678901234567000, "b": 9007199254740992}),
-    ("a: 0o8\nb: 0xG\nc: +0x1\nd: 0X1\ne: _1\nf: +\ng: ...", {"a": "0o8", "b": "0xG", "c": "+0x1", "d": "0X1", "e": "_1", "f": "+", "g": "..."}),
+    (
+        "a: 0o8\nb: 0xG\nc: +0x1\nd: 0X1\ne: _1\nf: +\ng: ...",
+        {"a": "0o8", "b": "0xG", "c": "+0x1", "d": "0X1", "e": "_1", "f": "+", "g": "..."},
+    ),
     ("5: x\n~: y\n1.0: z\ntrue: t", {"5": "x", "": "y", "1": "z", "true": "t"}),
     ("5: a\n'5': b", {"5": "b"}),
     ("<<: &x {a: 1}\nb: 1\nc: *x", {"<<": {"a": 1}, "b": 1, "c": {"a": 1}}),
-    ("d: !foo 5\ne: !!str 5\nf: !!int '7'\nh: !!bool yes\ni: !!float 3\nj: !!null ''\nk: !foo [1]\nl: !x",
-     {"d": "5", "e": "5", "f": 7, "h": "yes", "i": "3", "j": None, "k": [1], "l": ""}),
-    ("b: !!binary aGk=\nt: !!timestamp 2020-01-01", {"b": {"type": "Buffer", "data": [104, 105]}, "t": "2020-01-01T00:00:00.000Z"}),
+    (
+        "d: !foo 5\ne: !!str 5\nf: !!int '7'\nh: !!bool yes\ni: !!float 3\nj: !!null ''\nk: !foo [1]\nl: !x",
+        {"d": "5", "e": "5", "f": 7, "h": "yes", "i": "3", "j": None, "k": [1], "l": ""},
+    ),
+    (
+        "b: !!binary aGk=\nt: !!timestamp 2020-01-01",
+        {"b": {"type": "Buffer", "data": [104, 105]}, "t": "2020-01-01T00:00:00.000Z"},
+    ),
     ("o: {{ cookiecutter.owner }}", {"o": {"{ cookiecutter.owner }": None}}),
     ("? [a, b]\n: q", {"[ a, b ]": "q"}),
     ('{"a":1,"b" :2}', {"a": 1, "b": 2}),
@@ -53,16 +75,22 @@ STOCK_VALUES = [
     ("a: b\u2028c\nd: e\x7ff\ng: './h\u0085i'", {"a": "b\u2028c", "d": "e\x7ff", "g": "./h\u0085i"}),
     ("a: b\rc", {"a": "b\rc"}),
     ("a: b\r\nc: d\r\n", {"a": "b", "c": "d"}),
-    ("a: \"\\/\"", {"a": "/"}),
+    ('a: "\\/"', {"a": "/"}),
     ("a: x#c\nb: x #c", {"a": "x#c", "b": "x"}),
     ("\ufeffa: 1", {"a": 1}),
     ("&a a: *a", {"a": "a"}),
     ("- &x\n- *x", [None, None]),
     ("%YAML 1.3\n---\na: 1", {"a": 1}),
     ("%FOO x\n---\na: 1", {"a": 1}),
-    ("%YAML 1.1\n---\na: yes\nb: 010\nc: 1_000\nd: 1:30\ne: 0b11\nf: off\ng: 08\nh: =", {"a": True, "b": 8, "c": 1000, "d": 90, "e": 3, "f": False, "g": 8, "h": "="}),
-    ("%YAML 1.1\n---\na: 2001-12-14\nb: {<<: {x: 1, z: 2}, x: 3}\noff: off", {"a": "2001-12-14T00:00:00.000Z", "b": {"x": 3, "z": 2}, "false": False}),
-]  # fmt: skip
+    (
+        "%YAML 1.1\n---\na: yes\nb: 010\nc: 1_000\nd: 1:30\ne: 0b11\nf: off\ng: 08\nh: =",
+        {"a": True, "b": 8, "c": 1000, "d": 90, "e": 3, "f": False, "g": 8, "h": "="},
+    ),
+    (
+        "%YAML 1.1\n---\na: 2001-12-14\nb: {<<: {x: 1, z: 2}, x: 3}\noff: off",
+        {"a": "2001-12-14T00:00:00.000Z", "b": {"x": 3, "z": 2}, "false": False},
+    ),
+]
 
 
 @pytest.mark.parametrize(("text", "value"), STOCK_VALUES)
@@ -73,9 +101,26 @@ def test_values_are_those_of_stocks_reader(text: str, value: object) -> None:
 
 
 STOCK_ERRORS = [
-    "a: 1\na: 2", "1: a\n1.0: b", "a: *n", "a: [1", "a: b: c", "a: 'x' y", "a: - b", "a: @x", "a: `x", "a: %x",
-    'a: "\\q"', "[a,,b]", "\ta: 1", "a:\n\t- b", "a: ]", "x: a\ny", "x: 1\n y: 2", "a:\n  b:\n c: 1", "- a: 1\n   b: 2",
-]  # fmt: skip
+    "a: 1\na: 2",
+    "1: a\n1.0: b",
+    "a: *n",
+    "a: [1",
+    "a: b: c",
+    "a: 'x' y",
+    "a: - b",
+    "a: @x",
+    "a: `x",
+    "a: %x",
+    'a: "\\q"',
+    "[a,,b]",
+    "\ta: 1",
+    "a:\n\t- b",
+    "a: ]",
+    "x: a\ny",
+    "x: 1\n y: 2",
+    "a:\n  b:\n c: 1",
+    "- a: 1\n   b: 2",
+]
 
 
 @pytest.mark.parametrize("text", STOCK_ERRORS)
@@ -89,12 +134,22 @@ def test_what_stocks_reader_refuses_is_refused_with_a_place(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "indexes"),
     [
-        ("", []), ("# c\n", []), ("---\n", []), ("a: 1\n---\n", [0]), ("a: 1\n...\n", [0]), ("---\n---\na: 1", [1]),
-        ("a: 1\n...\n---\nb: 1\n", [0, 1]), ("a: 1\n...\nb: 2\n", [0, 1]), ("---\n# only\n---\na: 1\n", [1]),
-        ("a: 1\n--- text\n", [0, 1]), ("--- |\n abc\n--- {a: 1}\n", [0, 1]), ("a: |\n x\n---\nb: 1", [0, 1]),
-        ("%x: 1", []), ("%YAML 1.2\n---\na: 1\n...\n# c\n%YAML 1.1\n---\nb: yes\n", [0, 1]),
+        ("", []),
+        ("# c\n", []),
+        ("---\n", []),
+        ("a: 1\n---\n", [0]),
+        ("a: 1\n...\n", [0]),
+        ("---\n---\na: 1", [1]),
+        ("a: 1\n...\n---\nb: 1\n", [0, 1]),
+        ("a: 1\n...\nb: 2\n", [0, 1]),
+        ("---\n# only\n---\na: 1\n", [1]),
+        ("a: 1\n--- text\n", [0, 1]),
+        ("--- |\n abc\n--- {a: 1}\n", [0, 1]),
+        ("a: |\n x\n---\nb: 1", [0, 1]),
+        ("%x: 1", []),
+        ("%YAML 1.2\n---\na: 1\n...\n# c\n%YAML 1.1\n---\nb: yes\n", [0, 1]),
     ],
-)  # fmt: skip
+)
 def test_empty_documents_are_skipped_and_counted(text: str, indexes: list[int]) -> None:
     assert [document.index for document in documents(text)] == indexes
 
@@ -184,10 +239,16 @@ def test_a_circle_of_aliases_is_refused() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "[" * 300_000, "[" * 2000 + "]" * 2000, "{a: " * 100_000, "- " * 100_000 + "x", "? " * 50_000, "-\t" * 5000 + "x",
-        "".join(f"{' ' * i}a:\n" for i in range(400)), "a: [" + "[1]," * 50 + "[" * 200 + "]" * 200 + "]",
+        "[" * 300_000,
+        "[" * 2000 + "]" * 2000,
+        "{a: " * 100_000,
+        "- " * 100_000 + "x",
+        "? " * 50_000,
+        "-\t" * 5000 + "x",
+        "".join(f"{' ' * i}a:\n" for i in range(400)),
+        "a: [" + "[1]," * 50 + "[" * 200 + "]" * 200 + "]",
     ],
-)  # fmt: skip
+)
 def test_deep_nesting_is_refused_without_recursing_into_it(text: str) -> None:
     started = time.perf_counter()
     assert error_of(text).code in ("yaml.too-deep", "yaml.syntax")
@@ -258,13 +319,6 @@ def test_load_wants_one_document() -> None:
 
 # --- properties
 
-scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**53), 2**53)
-    | st.text(max_size=30)
-    | st.floats(allow_nan=False, allow_infinity=False)
-)
 texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=30)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
@@ -278,15 +332,6 @@ def test_json_is_read_as_json(value: object) -> None:
     (document,) = load_documents(json.dumps(value), keep_empty=True)
     assert document.error is None
     assert document.value == value
-
-
-@given(json_values)
-def test_what_a_yaml_writer_writes_is_read_back(value: object) -> None:
-    text = pyyaml.safe_dump({"value": value}, allow_unicode=True, version=None)
-    result = list(load_documents(text))
-    assert len(result) == 1
-    # PyYAML writes YAML 1.1, where some plain words mean other things; texts without such words come back as they were.
-    assert result[0].error is None
 
 
 @given(
@@ -320,10 +365,23 @@ def test_numbers_are_those_that_json_and_javascript_share(number: float) -> None
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        (1.5, "1.5"), (1.0, "1"), (0.1, "0.1"), (1e21, "1e+21"), (1e20, "100000000000000000000"), (1e-6, "0.000001"),
-        (1e-7, "1e-7"), (-1.5e-9, "-1.5e-9"), (123456789.125, "123456789.125"), (-0.0, "0"), (1.2345e25, "1.2345e+25"),
-        (True, "true"), (False, "false"), (None, ""), ("x", "x"), (5e-324, "5e-324"),
+        (1.5, "1.5"),
+        (1.0, "1"),
+        (0.1, "0.1"),
+        (1e21, "1e+21"),
+        (1e20, "100000000000000000000"),
+        (1e-6, "0.000001"),
+        (1e-7, "1e-7"),
+        (-1.5e-9, "-1.5e-9"),
+        (123456789.125, "123456789.125"),
+        (-0.0, "0"),
+        (1.2345e25, "1.2345e+25"),
+        (True, "true"),
+        (False, "false"),
+        (None, ""),
+        ("x", "x"),
+        (5e-324, "5e-324"),
     ],
-)  # fmt: skip
+)
 def test_numbers_are_written_as_javascript_writes_them(number: object, text: str) -> None:
     assert js_string(number) == text
