@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import structlog
@@ -97,7 +97,11 @@ class JobContext:
         check and commit. Keep it shorter than a third of the lease.
         """
         self.checkpoint()
-        with transaction.atomic():
+        with ExitStack() as stack:
+            if connection.in_atomic_block:
+                stack.enter_context(transaction.atomic())
+            else:
+                _patiently(lambda: stack.enter_context(transaction.atomic()), before=self.checkpoint)
             self._must_own(services.beat(job=self.job))
             yield
 
@@ -215,16 +219,18 @@ def _end(job: Job, state: str, **values: Any) -> str | None:
     return state if _patiently(lambda: services.finish(job=job, state=state, **values)) else None
 
 
-def _patiently(write: Callable[[], T]) -> T:
-    """The outcome of work that is done must not be lost to a database that is locked for a while: that would do the
-    work twice. The heartbeat keeps the lease meanwhile."""
+def _patiently(write: Callable[[], T], *, before: Callable[[], None] | None = None) -> T:
+    """Try for as long as a lease lasts: work that is done must not be lost, and so done again, because the database is
+    locked or away for a while. The heartbeat keeps the lease meanwhile."""
     deadline = time.monotonic() + LEASE_SECONDS
     while True:
         try:
             return write()
         except OperationalError:
-            if time.monotonic() > deadline:
+            if connection.in_atomic_block or time.monotonic() > deadline:
                 raise
-            log.warning("job_outcome_waits", exc_info=True)
+            log.warning("job_waits_for_database", exc_info=True)
             connection.close()
             time.sleep(0.5)
+            if before is not None:
+                before()
