@@ -39,7 +39,9 @@ class ValidateEntityView(StockView):
         problems = validate_entity(entity=body["entity"], location=body["location"])
         errors = [p for p in problems if p.severity == "error"]
         if errors:
-            return json_response({"errors": [_error(p) for p in errors]}, status=400)
+            # Stock tells the first only, and its clients show each entry; the others ride along.
+            first, *others = [_error(p) for p in errors]
+            return json_response({"errors": [first | ({"others": others} if others else {})]}, status=400)
         return HttpResponse(status=200)
 
 

@@ -164,7 +164,7 @@ def save_kind(
             defaults={"schema": version["schema"], "enabled": version.get("enabled", True)},
         )
         kept.append(stored.pk)
-    KindVersion.objects.filter(kind=row).exclude(pk__in=kept).delete()
+    KindVersion.objects.unrestricted(REASON).filter(kind=row).exclude(pk__in=kept).delete()
     raise_version(KINDS)
     after = {**dict(values), "versions": [v["api_version"] for v in versions]}
     record(

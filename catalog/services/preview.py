@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
 from catalog.ingest.collect import SourceDescription, check_entity, collect
+from catalog.ingest.collected import Collected, Declared
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.sources import ReadSession
 from catalog.refs import RefError, parse_location_ref
@@ -32,7 +34,19 @@ def preview_location(*, target: str) -> list[dict[str, Any]]:
         )
     if found.rivals:
         raise InputError(f"Duplicate nested entity: {found.rivals[0].ref}", code="catalog.duplicate")
-    return [declared.entity for declared in found.declared.values()]
+    return [declared.entity for declared in _as_stock_walks(found)]
+
+
+def _as_stock_walks(found: Collected) -> Iterator[Declared]:
+    """The tree in the order in which stock's dry run lists it: of what is still to do, the last one first."""
+    children: dict[str, list[Declared]] = {}
+    for declared in found.declared.values():
+        children.setdefault(declared.parent_ref, []).append(declared)
+    stack = children.get("", [])
+    while stack:
+        declared = stack.pop()
+        yield declared
+        stack.extend(children.get(declared.ref, []))
 
 
 def validate_entity(*, entity: dict[str, Any], location: str) -> list[Problem]:

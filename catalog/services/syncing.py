@@ -158,7 +158,7 @@ def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Fi
 
 
 def _replace_contenders(source: Source, plan: Plan) -> None:
-    Contender.objects.filter(source=source).delete()
+    Contender.objects.unrestricted(REASON).filter(source=source).delete()
     Contender.objects.bulk_create(
         [
             Contender(
@@ -177,7 +177,7 @@ def _replace_contenders(source: Source, plan: Plan) -> None:
 
 
 def _remember_files(source: Source, session: ReadSession) -> None:
-    SourceFile.objects.filter(source=source).delete()
+    SourceFile.objects.unrestricted(REASON).filter(source=source).delete()
     SourceFile.objects.bulk_create(
         [
             SourceFile(source=source, url=f.url, version=f.version, digest=f.digest)
@@ -257,4 +257,4 @@ def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> N
         .order_by("-started_at")
         .values_list("pk", flat=True)
     )
-    Sync.objects.filter(pk__in=list(old[KEPT_SYNCS : KEPT_SYNCS + 200])).delete()
+    Sync.objects.unrestricted(REASON).filter(pk__in=list(old[KEPT_SYNCS : KEPT_SYNCS + 200])).delete()

@@ -197,7 +197,7 @@ def delete_connection(*, actor: Viewer, connection: Connection) -> None:
         NotFoundError: it is gone already.
     """
     stored = Connection.objects.unrestricted(REASON).filter(pk=connection.pk).first()
-    if stored is None or not Connection.objects.filter(pk=connection.pk).delete()[0]:
+    if stored is None or not Connection.objects.unrestricted(REASON).filter(pk=connection.pk).delete()[0]:
         raise NotFoundError(f"There is no connection {connection.name} any more.", code="connections.gone")
     before = {field: getattr(stored, field) for field in FIELDS}
     record(actor=actor.actor, verb="connections.connection.deleted", target=stored, before=before)

@@ -178,11 +178,12 @@ class _Writer:
         leaving = set(removed.values())
         others = self._relations_of_others(shown | own, leaving)
 
-        Relation.objects.filter(pk__in=[old[key] for key in gone]).delete()
-        if removed:
-            Entity.objects.filter(parent_id__in=list(removed)).update(parent=None)
-            EntityAttribute.objects.filter(entity_id__in=list(removed)).delete()
-            Entity.objects.filter(pk__in=list(removed)).delete()
+        for keys in chunks([old[key] for key in gone]):
+            Relation.objects.unrestricted(REASON).filter(pk__in=keys).delete()
+        for keys in chunks(list(removed)):
+            Entity.objects.filter(parent_id__in=keys).update(parent=None)
+            EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=keys).delete()
+            Entity.objects.unrestricted(REASON).filter(pk__in=keys).delete()
         self._insert(part.inserts, new_ids, others)
         self._update(part.updates, others)
         insert_rows(Relation, ("origin_id", "source_ref", "type", "target_ref"), sorted(added))
@@ -289,7 +290,7 @@ class _Writer:
         Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
         EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
         for part in chunks(ids):
-            EntityAttribute.objects.filter(entity_id__in=part).delete()
+            EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=part).delete()
         attributes.write()
 
     def _move(self, moved: list[tuple[Row, Declared]]) -> None:

@@ -38,7 +38,7 @@ def withdraw_source(*, source: Source) -> tuple[int, list[Source]]:
     counts, _ = publish(
         source=source, found=Collected(), sync_id=0, writing=transaction.atomic, progress=_silent
     )
-    Contender.objects.filter(source=source).delete()
+    Contender.objects.unrestricted(REASON).filter(source=source).delete()
     return counts.removed, heirs
 
 

@@ -69,7 +69,7 @@ def sync_principals(
         batch_size=500,
     )
     stale = [pk for pair, pk in present.items() if pair not in pairs]
-    Membership.objects.filter(pk__in=stale).delete()
+    Membership.objects.unrestricted(reason).filter(pk__in=stale).delete()
     counts = {
         "principals": len(added) + len(changed),
         "deactivated": deactivated,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -20,6 +22,17 @@ from portal.core.errors import InputError, NotFoundError
 PREFIX = "cb_"
 SCOPES = (VIEW, CURATE)
 USE_NOTED_EVERY = timedelta(minutes=1)
+REMEMBERED_SECONDS = 1.0
+MOST_REMEMBERED = 1_000
+
+
+class _Remembered(NamedTuple):
+    viewer: Viewer
+    expires_at: datetime | None
+    until: float
+
+
+_remembered: dict[str, _Remembered] = {}
 
 
 @transaction.atomic
@@ -84,24 +97,52 @@ def revoke_token(*, actor: Viewer, token: Token) -> None:
     if not changed:
         raise NotFoundError(f"The token {token} is revoked already.", code="access.token.revoked")
     record(actor=actor.actor, verb="access.token.revoked", target=token)
+    transaction.on_commit(forget_tokens)
 
 
 def viewer_of_token(text: str) -> Viewer | None:
     """The viewer a token stands for, or None where it is unknown, expired, revoked or its person disabled.
 
-    One statement; the note of its last use is written at most once a minute.
+    One statement, or none within ``REMEMBERED_SECONDS`` of the last time in this process: that is how long a token may
+    still be accepted after it was revoked or its person disabled elsewhere. Its own expiry is looked at each time. The
+    note of its last use is written at most once a minute.
     """
     now = timezone.now()
+    digest = hash_token(text)
+    # A transaction may see rows that nobody else will; nothing is remembered inside one.
+    remembering = not connection.in_atomic_block
+    if remembering:
+        known = _remembered.get(digest)
+        if (
+            known is not None
+            and known.until > time.monotonic()
+            and (known.expires_at is None or known.expires_at > now)
+        ):
+            return known.viewer
     token = (
         Token.objects.unrestricted("a token is looked up before anybody is known")
         .select_related("user")
         .filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
-        .filter(digest=hash_token(text), revoked_at__isnull=True, user__is_active=True)
+        .filter(digest=digest, revoked_at__isnull=True, user__is_active=True)
         .first()
     )
     if token is None:
         return None
     note_token_use(token=token, at=now)
+    viewer = _viewer_of(token)
+    if remembering:
+        if len(_remembered) >= MOST_REMEMBERED:
+            _remembered.clear()
+        _remembered[digest] = _Remembered(viewer, token.expires_at, time.monotonic() + REMEMBERED_SECONDS)
+    return viewer
+
+
+def forget_tokens() -> None:
+    """Look every token up again, in this process."""
+    _remembered.clear()
+
+
+def _viewer_of(token: Token) -> Viewer:
     viewer = viewer_of_user(token.user)
     return Viewer(
         actor=f"{viewer.actor} (token {token.prefix})",
