@@ -63,7 +63,7 @@ class EntityByUidView(StockView):
         Parameters(request)
         source = remove_entity(actor=self.viewer, uid=uid)
         if source is not None:
-            request_sync(actor=self.viewer, source=source)
+            request_sync(actor=self.viewer, source=source, force=True)  # what it still declares comes back
         response = HttpResponse(status=204)
         del response["Content-Type"]
         return response
