@@ -70,8 +70,8 @@ test-sqlite: setup
 test-services: setup
 	$(PY) -m tests.services $(PY) -m pytest $(PYTEST_ARGS)
 
-conformance:  setup  ## Compare with recorded Backstage answers (KIT=folder, PART=read|write|scaffolder)
-	$(PY) tests/conformance/run.py $(if $(KIT),--kit "$(KIT)") $(if $(PART),--part $(PART)) $(ARGS)
+conformance: setup  ## Compare with recorded Backstage answers (KIT=folder, PART=read|write|scaffolder)
+	KIT="$(KIT)" PART="$(PART)" $(PY) tests/conformance/run.py $(ARGS)
 
 bench: setup  ## Measure the catalog beside stock Backstage's figures (ARGS="--entities 10000")
 	$(PY) manage.py bench catalog $(ARGS)
