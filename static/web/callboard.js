@@ -110,7 +110,13 @@ document.addEventListener('keydown', (e) => {
   if (tab && e.key === '[') tab.previousElementSibling?.click();
 });
 
-/* Filters are replaced with the list: keep open what a person opened. */
-const open = new Map();
-document.addEventListener('toggle', (e) => { if (e.target.matches?.('details[id]')) open.set(e.target.id, e.target.open); }, true);
-document.addEventListener('htmx:afterSwap', () => open.forEach((is, id) => { const d = document.getElementById(id); if (d && d.open !== is) d.open = is; }));
+/* Filters are replaced with the list: what a person opened or closed stays so. */
+const folds = new Map();
+document.addEventListener('click', (e) => {
+  const fold = e.target.closest('summary')?.parentElement;
+  if (fold?.id) folds.set(fold.id, !fold.open);
+});
+document.addEventListener('htmx:afterSettle', () => folds.forEach((open, id) => {
+  const fold = document.getElementById(id);
+  if (fold) fold.open = open;
+}));

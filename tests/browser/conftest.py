@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from catalog.models import Problem, Source
 from catalog.services.kinds import install_shipped_kinds
+from catalog.views import index
 from portal.access.models import Membership
 from tests.factories.access import GroupFactory, PrincipalFactory, StaffFactory
 from tests.factories.catalog import document, store
@@ -45,8 +46,9 @@ def axe() -> str:
 
 
 @pytest.fixture
-def catalog(transactional_db: None) -> None:
-    """Enough for every page to have something to show."""
+def catalog(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Enough for every page to have something to show, on short pages."""
+    monkeypatch.setattr(index, "PAGE", 12)  # the live server is a thread of this process
     install_shipped_kinds()
     person = StaffFactory(username="maren", first_name="Maren", last_name="Holt", is_superuser=True)
     person.set_password(PASSWORD)
