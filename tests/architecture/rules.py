@@ -87,7 +87,7 @@ def silenced_without_reason(files: Mapping[str, str]) -> list[str]:
         for number, line in enumerate(text.splitlines(), 1):
             if (found := _SILENCED.search(line)) and not _WORDS.search(found["rest"]):
                 broken.append(f"{name}:{number}: say why on the line: {line.strip()}")
-            elif (found := _SKIP.search(line)) and not re.search(r"reason=|#\s*\w+", line):
+            elif (found := _SKIP.search(line)) and not re.search(r"reason=|#\s*\w+|skip\(f?[\"']\w", line):
                 broken.append(f"{name}:{number}: give a reason: {line.strip()}")
     return broken
 
