@@ -6,7 +6,7 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portal.core.yaml import Document, Limits, YamlError, js_number, js_string, load, load_documents
@@ -319,7 +319,7 @@ def test_load_wants_one_document() -> None:
 
 # --- properties
 
-texts = st.text(st.characters(blacklist_categories=("Cs",), blacklist_characters="\x00"), max_size=30)
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=30)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
@@ -327,6 +327,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_json_is_read_as_json(value: object) -> None:
     (document,) = load_documents(json.dumps(value), keep_empty=True)
@@ -334,6 +335,7 @@ def test_json_is_read_as_json(value: object) -> None:
     assert document.value == value
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass"))
 )
@@ -346,6 +348,7 @@ def test_any_bytes_give_documents_or_errors_with_places(data: bytes) -> None:
             assert document.error.remedy
 
 
+@settings(deadline=None)
 @given(st.lists(json_values, min_size=1, max_size=5))
 def test_documents_are_separated_at_their_markers(values: list[object]) -> None:
     text = "".join(f"---\n{json.dumps(value)}\n" for value in values)
@@ -354,6 +357,7 @@ def test_documents_are_separated_at_their_markers(values: list[object]) -> None:
     assert [document.first_line for document in read] == [1 + 2 * i for i in range(len(values))]
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False) | st.integers())
 def test_numbers_are_those_that_json_and_javascript_share(number: float) -> None:
     kept = js_number(number)
