@@ -12,4 +12,5 @@ from portal.jobs.running import JobContext
 
 @job_handler(SYNC_JOB, tries=5, retry_seconds=10)
 def sync(context: JobContext) -> dict[str, object]:
-    return sync_source(context=context, source_id=UUID(context.payload["source"]))
+    source_id, force = UUID(context.payload["source"]), bool(context.payload.get("force"))
+    return sync_source(context=context, source_id=source_id, force=force)

@@ -40,8 +40,10 @@ def cases(refs: list[str], component: str) -> list[Case]:
     three = "kind=component,spec.type=service,spec.lifecycle=production"
     catalog = "/api/catalog"
     page = f"{catalog}/entities/by-query?limit=20&filter={quote(three)}&orderField=metadata.name,asc"
-    facets = f"{catalog}/entity-facets?facet=spec.type&facet=spec.lifecycle&facet=relations.ownedBy&filter=kind=component"
-    words = f"{catalog}/entities/by-query?limit=20&fullTextFilterTerm=data&fullTextFilterFields=metadata.name,metadata.title"
+    named = "&".join(f"facet={key}" for key in ("spec.type", "spec.lifecycle", "relations.ownedBy"))
+    facets = f"{catalog}/entity-facets?{named}&filter=kind=component"
+    fields = "fullTextFilterFields=metadata.name,metadata.title"
+    words = f"{catalog}/entities/by-query?limit=20&fullTextFilterTerm=data&{fields}"
     return [
         Case(
             "by name",

@@ -59,8 +59,8 @@ class Installation:
 
     def start(self, workers: int = 2, threads: int = 8) -> None:
         """Web as in production (gunicorn gthread), one worker, one scheduler."""
-        web = ["gunicorn", "-k", "gthread", "-w", str(workers), "--threads", str(threads), "-b", f"127.0.0.1:{self.port}",
-               "--keep-alive", "75", "--log-level", "warning", "portal.wsgi"]  # fmt: skip
+        web = ["gunicorn", "-k", "gthread", "-w", str(workers), "--threads", str(threads), "--keep-alive", "75",
+               "-b", f"127.0.0.1:{self.port}", "--log-level", "warning", "portal.wsgi"]  # fmt: skip
         worker = ["celery", "-A", "portal.celery", "worker", "--pool", "threads", "-c", "4", "--without-gossip",
                   "--without-mingle", "--without-heartbeat", "-l", "warning"]  # fmt: skip
         for name, command in {
@@ -137,7 +137,7 @@ def _free_port() -> int:
 
 @contextmanager
 def throw_away_installation() -> Iterator[Installation]:
-    """An installation in a temporary folder, on a new database of the server that ``DATABASE_URL`` names, else SQLite."""
+    """An installation in a temporary folder, on a new database beside the one of ``DATABASE_URL``, else SQLite."""
     url = os.environ.get("DATABASE_URL", "")
     with tempfile.TemporaryDirectory(prefix="callboard-bench-") as folder:
         if not url.startswith("postgres"):

@@ -115,7 +115,7 @@ class Relation(models.Model):
                 fields=("source_ref", "type", "target_ref", "origin"), name="catalog_relation_once"
             )
         ]
-        indexes = [models.Index(fields=("target_ref", "type"), name="catalog_relation_target")]
+        indexes = [models.Index(fields=("type", "target_ref", "source_ref"), name="catalog_relation_target")]
 
     def __str__(self) -> str:
         return f"{self.source_ref} {self.type} {self.target_ref}"

@@ -209,9 +209,13 @@ def allow_kinds(*, actor: Viewer, kinds: Sequence[str], allowed: bool) -> int:
     unknown = sorted(set(kinds) - set(rows.values_list("name", flat=True)))
     if unknown:
         raise InputError(
-            f"There is no kind {', '.join(unknown)}.", code="catalog.kind.unknown", remedy="`manage.py kind list` shows them."
+            f"There is no kind {', '.join(unknown)}.",
+            code="catalog.kind.unknown",
+            remedy="`manage.py kind list` shows them.",
         )
-    changed = Kind.objects.filter(name__in=kinds).exclude(default_allowed=allowed).update(default_allowed=allowed)
+    changed = (
+        Kind.objects.filter(name__in=kinds).exclude(default_allowed=allowed).update(default_allowed=allowed)
+    )
     if changed:
         raise_version(KINDS)
         record(

@@ -50,7 +50,7 @@ def _as_stock_walks(found: Collected) -> Iterator[Declared]:
 
 
 def validate_entity(*, entity: dict[str, Any], location: str) -> list[Problem]:
-    """Everything that is wrong with an entity as if it stood in the file ``location`` (``url:…``). Empty: it is fine."""
+    """Everything that is wrong with an entity as if it stood in the file ``location`` (``url:…``)."""
     try:
         place = parse_location_ref(location)
     except RefError as error:

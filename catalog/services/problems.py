@@ -43,7 +43,9 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
         row.path, row.url = row.path[:500], row.url[:2000]
         row.entity_ref, row.owner_ref, row.last_seen_at = entity_ref[:260], owner_ref[:260], now
         new[mark] = row
-    Problem.objects.unrestricted(REASON).filter(pk__in=[p.pk for mark, p in known.items() if mark not in new]).delete()
+    Problem.objects.unrestricted(REASON).filter(
+        pk__in=[p.pk for mark, p in known.items() if mark not in new]
+    ).delete()
     fresh = [p for mark, p in new.items() if mark not in known]
     Problem.objects.bulk_create(fresh, batch_size=500)
     stayed = [p for mark, p in new.items() if mark in known]

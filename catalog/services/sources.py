@@ -20,7 +20,8 @@ from portal.jobs.services import enqueue, remove_schedule, set_schedule
 
 SYNC_JOB = "catalog.sync_source"
 AUDITED = (
-    "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority", "enabled", "interval",
+    "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
+    "enabled", "interval",
 )  # fmt: skip
 
 
@@ -150,11 +151,10 @@ def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) 
     before = {f: getattr(stored, f) for f in changes if getattr(stored, f) != changes[f]}
     for field, value in changes.items():
         setattr(stored, field, value)
-    stored.version = ""
     _check(stored)
     try:
         with transaction.atomic():
-            stored.save(update_fields=[*changes, "version"])
+            stored.save(update_fields=list(changes))
     except IntegrityError as error:
         raise SourceTakenError(f"Another source has the target or name of {stored.name}.") from error
     if before:
@@ -162,7 +162,7 @@ def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) 
         record(actor=actor.actor, verb="catalog.source.changed", target=stored, before=before, after=after)
     _plan_syncs(stored, actor)
     if stored.enabled:
-        request_sync(actor=actor, source=stored)
+        request_sync(actor=actor, source=stored, force=True)
     return stored
 
 
@@ -178,8 +178,9 @@ def delete_source(*, actor: Viewer, source: Source) -> int:
         raise NotFoundError(f"There is no source {source.pk}.")
     removed, heirs = withdraw_source(source=stored)
     remove_schedule(name=f"catalog.sync:{stored.pk}")
-    record(actor=actor.actor, verb="catalog.source.deleted", target=stored, before={f: getattr(stored, f) for f in AUDITED},
-           after={"entities_removed": removed})  # fmt: skip
+    before = {f: getattr(stored, f) for f in AUDITED}
+    after = {"entities_removed": removed}
+    record(actor=actor.actor, verb="catalog.source.deleted", target=stored, before=before, after=after)
     stored.delete()
     for heir in heirs:
         request_sync(actor=actor, source=heir, force=True)
@@ -192,12 +193,6 @@ def request_sync(*, actor: Viewer, source: Source, force: bool = False) -> Job:
     Args:
         force: compare everything, also where the version is the one last read.
     """
-    if force:
-        Source.objects.filter(pk=source.pk).update(version="")
-    return enqueue(
-        actor=actor,
-        kind=SYNC_JOB,
-        subject=source.name,
-        payload={"source": str(source.pk)},
-        key=f"catalog.sync:{source.pk}",
-    )
+    payload = {"source": str(source.pk), **({"force": True} if force else {})}
+    key = f"catalog.sync:{source.pk}" + (":force" if force else "")
+    return enqueue(actor=actor, kind=SYNC_JOB, subject=source.name, payload=payload, key=key)

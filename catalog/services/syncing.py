@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog.ingest.collect import SourceDescription, collect
@@ -26,10 +29,12 @@ from portal.connections.selectors import host_configs
 from portal.core.errors import CallboardError, NotFoundError
 from portal.core.process import CancelledError
 from portal.events.services import publish as publish_events
+from portal.jobs.models import Job
 from portal.jobs.running import JobContext
 
 REASON = "a sync reads for the system"
 KEPT_SYNCS = 50
+TURN_SECONDS = 0.1
 # Raised when processing itself changes, so that every source is compared anew after an upgrade.
 ENGINE = 1
 
@@ -42,8 +47,11 @@ class _Outcome:
     error: str = ""
 
 
-def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
-    """Read one source and publish the difference.
+def sync_source(*, context: JobContext, source_id: UUID, force: bool = False) -> dict[str, object]:
+    """Read one source and publish the difference. One job at a time reads a source; others wait for their turn.
+
+    Args:
+        force: compare everything, also where the version is the one last read.
 
     Raises:
         NotFoundError: the source is gone.
@@ -52,13 +60,39 @@ def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
     source = Source.objects.unrestricted(REASON).filter(pk=source_id).first()
     if source is None:
         raise NotFoundError(f"There is no source {source_id} any more.", code="catalog.source.gone")
+    with _turn(context, source):
+        return _sync(context, source, force=force)
+
+
+@contextmanager
+def _turn(context: JobContext, source: Source) -> Iterator[None]:
+    """Have the source to oneself, so that an older reading never publishes over a newer one.
+
+    A job that died does not block: its mark is taken away as soon as the job is no longer running.
+    """
+    me, rows = context.job.pk, Source.objects.unrestricted(REASON).filter(pk=source.pk)
+    while not rows.filter(Q(reading_job=None) | Q(reading_job=me)).update(reading_job=me):
+        context.checkpoint()
+        other = rows.values_list("reading_job", flat=True).first()
+        if not Job.objects.unrestricted(REASON).filter(pk=other, state=Job.State.RUNNING).exists():
+            rows.filter(reading_job=other).update(reading_job=None)
+            continue
+        time.sleep(TURN_SECONDS)
+    try:
+        source.refresh_from_db()
+        yield
+    finally:
+        rows.filter(reading_job=me).update(reading_job=None)
+
+
+def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, object]:
     started = timezone.now()
     sync = Sync.objects.create(
         source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
     )
     Source.objects.filter(pk=source.pk).update(state="running", last_sync_at=started)
     try:
-        outcome, found = _read_and_publish(context, source, sync)
+        outcome, found = _read_and_publish(context, source, sync, force=force)
     except BaseException as error:
         message = error.message if isinstance(error, CallboardError) else f"{type(error).__name__}: {error}"
         _close(source, sync, _Outcome(Sync.State.FAILED, Counts(), error=message), Collected())
@@ -72,13 +106,20 @@ def sync_source(*, context: JobContext, source_id: UUID) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _read_and_publish(context: JobContext, source: Source, sync: Sync) -> tuple[_Outcome, Collected]:
+def _read_and_publish(
+    context: JobContext, source: Source, sync: Sync, *, force: bool
+) -> tuple[_Outcome, Collected]:
     registry = current_registry()
     description = SourceDescription.of(source, registry)
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
-    with ReadSession(hosts=host_configs(), known=known_versions(source), cancelled=context.stopped) as session:
+    with ReadSession(
+        hosts=host_configs(), known=known_versions(source), cancelled=context.stopped
+    ) as session:
         try:
-            return _compare_and_publish(context, source, sync, description, registry, session, fingerprint)
+            last = "" if force else source.version
+            return _compare_and_publish(
+                context, source, sync, description, registry, session, fingerprint, last
+            )
         except CancelledError:
             context.checkpoint()  # tells a cancelled job from one that another worker has now
             raise
@@ -92,9 +133,10 @@ def _compare_and_publish(
     registry: KindRegistry,
     session: ReadSession,
     fingerprint: str,
+    last: str,
 ) -> tuple[_Outcome, Collected]:
     version = session.version(description.root)
-    if version and f"{fingerprint}:{version}" == source.version:
+    if version and f"{fingerprint}:{version}" == last:
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), Collected()
@@ -104,7 +146,7 @@ def _compare_and_publish(
 
     found = collect(description, session=session, registry=registry, progress=progress)
     found.version = version or session.composite_version()
-    if found.version and f"{fingerprint}:{found.version}" == source.version:
+    if found.version and f"{fingerprint}:{found.version}" == last:
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
@@ -223,8 +265,8 @@ def _person(ref: str, kind: str, text: str) -> tuple[PersonData, list[tuple[str,
 
 def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -> None:
     data = {
-        "source": str(source.pk), "sync": sync.pk, "added": counts.added, "changed": counts.changed, "removed": counts.removed,
-        "missing": counts.missing,
+        "source": str(source.pk), "sync": sync.pk, "added": counts.added, "changed": counts.changed,
+        "removed": counts.removed, "missing": counts.missing,
     }  # fmt: skip
     record(actor=context.job.actor, verb="catalog.source.synced", target=source, after=data)
     refs = {"changed": counts.changed_refs[:1_000], "removed": counts.removed_refs[:1_000]}

@@ -53,7 +53,8 @@ class Command(BaseCommand):
         rows = []
         for kind in Kind.objects.visible_to(actor).prefetch_related("versions"):
             versions = sorted({str(v).partition(" ")[2] for v in kind.versions.all() if v.enabled})
-            rows.append({"kind": kind.name, "versions": versions, "allowed": kind.default_allowed, "enabled": kind.enabled})
+            row = {"kind": kind.name, "versions": versions, "allowed": kind.default_allowed, "enabled": kind.enabled}
+            rows.append(row)
         if as_json:
             self.stdout.write(json.dumps(rows))
             return

@@ -189,7 +189,7 @@ class _Writer:
         insert_rows(Relation, ("origin_id", "source_ref", "type", "target_ref"), sorted(added))
         self._move(part.moved)
         self._mark_missing(part.missing)
-        self._rewrite(shown - own - leaving, others, dict((row.ref, problem) for row, problem in part.failed))
+        self._rewrite(shown - own - leaving, others, {row.ref: problem for row, problem in part.failed})
 
         counts.added += len(part.inserts)
         counts.changed += len(part.updates)

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
+from django.utils import timezone
 
-from catalog.models import AttributeValue, Contender, DataVersion, Entity, EntityAttribute, Relation, Sync
+from catalog.models import (
+    AttributeValue,
+    Contender,
+    DataVersion,
+    Entity,
+    EntityAttribute,
+    Relation,
+    Source,
+    Sync,
+)
 from catalog.services.publishing import remove_entity
-from catalog.services.sources import delete_source
+from catalog.services.sources import delete_source, request_sync
 from portal.access.models import Membership, Principal
 from portal.audit.models import AuditEvent
 from portal.events.models import Event
+from portal.jobs.models import Job
+from portal.jobs.running import run_job
 from tests.factories.sources import (
     SYSTEM,
     Folder,
@@ -235,7 +250,9 @@ def test_when_the_winner_is_removed_the_other_source_is_read_again_and_takes_ove
     assert folder.source is not None
     delete_source(actor=SYSTEM, source=folder.source)
     assert not exists("component:default/shop")
-    other.sync()
+    waiting = Job.objects.unrestricted("test").get(state=Job.State.QUEUED)
+    assert waiting.payload == {"source": str(other.source.pk), "force": True}
+    run_job(waiting.pk)
     assert document("component:default/shop")["metadata"]["title"] == "second"
     assert not Contender.objects.unrestricted("test").exists()
 
@@ -308,6 +325,45 @@ def test_attributes_hold_lower_case_values_and_what_the_author_wrote(folder: Fol
         id__in=rows.filter(key__name="metadata.labels.tier").values("value_id")
     )
     assert [(v.text, v.lower) for v in values] == [("Gold", "gold")]
+
+
+def test_a_forced_reading_is_not_lost_to_one_that_runs_or_waits(folder: Folder) -> None:
+    folder.write("a.yaml", component("shop"))
+    folder.sync()
+    uid = entity("component:default/shop").uid
+    ordinary = request_sync(actor=SYSTEM, source=folder.source)
+    remove_entity(actor=SYSTEM, uid=str(uid))
+    forced = request_sync(actor=SYSTEM, source=folder.source, force=True)
+    assert forced.pk != ordinary.pk
+    run_job(ordinary.pk)
+    assert not exists("component:default/shop")
+    run_job(forced.pk)
+    assert exists("component:default/shop")
+
+
+def test_a_reading_waits_for_the_one_that_runs_and_takes_over_from_one_that_died(folder: Folder) -> None:
+    folder.write("a.yaml", component("shop"))
+    folder.sync()
+    running = Job.objects.create(
+        kind="catalog.sync_source",
+        actor="test",
+        state=Job.State.RUNNING,
+        lease_until=timezone.now() + timedelta(minutes=1),
+    )
+    rows = Source.objects.unrestricted("test").filter(pk=folder.source.pk)
+    rows.update(reading_job=running.pk)
+    ended = threading.Timer(
+        0.5,
+        lambda: Job.objects.filter(pk=running.pk).update(
+            state="failed", finished_at=timezone.now(), lease_until=None
+        ),
+    )
+    ended.start()
+    assert folder.sync(force=True)["seconds"] < 5
+    ended.join()
+    connections["default"].close()
+    assert folder.last_sync.started_at > running.created_at + timedelta(seconds=0.4)
+    assert rows.get().reading_job is None
 
 
 def test_two_keys_that_differ_in_case_only_refuse_the_entity_and_nothing_else(folder: Folder) -> None:
