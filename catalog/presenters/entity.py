@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,7 +11,16 @@ import yaml
 from django.urls import reverse
 
 from catalog.models import Entity
-from catalog.presenters.refs import KindBook, KindView, RefView, entity_url, icon_of, ref_view, wants_owner
+from catalog.presenters.refs import (
+    KindBook,
+    KindView,
+    RefView,
+    entity_url,
+    icon_of,
+    ref_view,
+    split_ref,
+    wants_owner,
+)
 
 #: Relations one group shows on an overview, and on the tab that is about them.
 SHORT_GROUP, LONG_GROUP = 8, 200
@@ -117,6 +126,14 @@ def targets_by_type(document: Mapping[str, Any]) -> dict[str, list[str]]:
     for relation in document.get("relations") or ():
         grouped.setdefault(relation["type"], []).append(relation["targetRef"])
     return dict(sorted(grouped.items(), key=lambda item: (_ORDER.get(item[0], len(_ORDER)), item[0])))
+
+
+def by_kind(refs: Iterable[str]) -> dict[str, list[str]]:
+    """References by the kind that stands in them."""
+    found: dict[str, list[str]] = {}
+    for ref in refs:
+        found.setdefault(split_ref(ref)[0], []).append(ref)
+    return found
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
@@ -319,11 +336,32 @@ class EntityPage:
         shown = [ref_view(ref, self.kinds, self.known) for ref in refs[:limit]]
         return RelationGroup(relation, title or relation_title(relation), shown, len(refs), empty)
 
+    def groups_by_kind(self, relation: str) -> list[RelationGroup]:
+        """What ``relation`` leads to, a group for each kind in the order of the kinds."""
+        places = {key: place for place, key in enumerate(self.kinds)}
+        found = by_kind(self.targets.get(relation, ()))
+        return [
+            RelationGroup(
+                relation,
+                self.kinds[kind].plural,
+                [ref_view(ref, self.kinds, self.known) for ref in refs[:SHORT_GROUP]],
+                len(refs),
+            )
+            for kind, refs in sorted(
+                found.items(), key=lambda item: (places.get(item[0], len(places)), item[0])
+            )
+        ]
+
     def groups(self, *, limit: int = LONG_GROUP) -> list[RelationGroup]:
         """Every relation type with what it leads to."""
         return [self.group(relation, limit=limit) for relation in self.targets]
 
 
 def refs_to_know(targets: Mapping[str, list[str]], *, limit: int = LONG_GROUP) -> set[str]:
-    """The references whose titles a page shows: the first of each relation type."""
-    return {ref for refs in targets.values() for ref in refs[:limit]}
+    """The references whose titles a page shows: the first of each relation type, and of each kind in it."""
+    known: set[str] = set()
+    for refs in targets.values():
+        known.update(refs[:limit])
+        for same in by_kind(refs).values():
+            known.update(same[:SHORT_GROUP])
+    return known

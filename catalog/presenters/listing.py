@@ -187,10 +187,16 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class Chip:
-    """An applied filter. ``without`` is the length of the list without it, where that was counted."""
+    """An applied filter.
+
+    Attributes:
+        text: what it says after its title; ``short`` says all of it in few words.
+        without: the length of the list without it, where that was counted.
+    """
 
     title: str
     text: str
+    short: str
     remove_url: str
     without: int | None = None
 
@@ -324,18 +330,15 @@ def chips(asked: Asked, names: Names) -> list[Chip]:
     for word, values in asked.include.items():
         if word != "kind" or not asked.kind:
             words = " or ".join(names.label(word, value) for value in values)
-            found.append(Chip(BY_WORD[word].title, f"is {words}", asked.without(word).url()))
+            found.append(Chip(BY_WORD[word].title, f"is {words}", words, asked.without(word).url()))
     for word, values in asked.exclude.items():
         for value in values:
-            found.append(
-                Chip(
-                    BY_WORD[word].title,
-                    f"is not {names.label(word, value)}",
-                    asked.without(word, value).url(),
-                )
-            )
+            label = names.label(word, value)
+            url = asked.without(word, value).url()
+            found.append(Chip(BY_WORD[word].title, f"is not {label}", f"not {label}", url))
     if asked.text:
-        found.append(Chip("Words", f"“{asked.text}”", replace(asked, text="").url()))
+        quoted = f"“{asked.text}”"
+        found.append(Chip("Words", quoted, quoted, replace(asked, text="").url()))
     return found
 
 

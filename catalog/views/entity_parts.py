@@ -148,8 +148,8 @@ def depends(viewer: Viewer, entity: Entity) -> Mapping[str, Any] | None:
             ],
         )
     groups = [
-        page.group("dependsOn", empty="Nothing that its file names."),
-        page.group("dependencyOf", empty="Nothing that says so."),
+        page.group("dependsOn", empty="Its file names nothing."),
+        page.group("dependencyOf", empty="Nothing says that it does."),
     ]
     groups += [page.group(name) for name in ("consumesApi", "providesApi") if name in page.targets]
     return _relations_card(page, groups)

@@ -65,9 +65,7 @@ def index(request: HttpRequest) -> HttpResponse:
         kind=asked.kind,
         kinds=listing.kind_tabs(asked, counts["kind"], names.kinds),
         text=asked.text,
-        facets=[
-            f for field in listing.FACETS if (f := listing.facet(asked, field, counts[field.word], names))
-        ],
+        facets=_facets(asked, counts, names),
         chips=chips,
         columns=listing.columns(asked),
         rows=rows,

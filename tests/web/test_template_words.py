@@ -57,9 +57,6 @@ def test_a_duration_has_units(seconds: float | None, text: str) -> None:
         "https://example.org/a?b=c#d",
         "http://localhost:8000",
         "mailto:desk@example.org",
-        "/catalog/",
-        "#top",
-        "?tab=raw",
     ],
 )
 def test_an_ordinary_address_is_followed(good: str) -> None:
@@ -78,6 +75,9 @@ def test_an_ordinary_address_is_followed(good: str) -> None:
         "data:text/html,<script>alert(1)</script>",
         "vbscript:x",
         "file:///etc/passwd",
+        "/admin/",
+        "?tab=raw",
+        "#top",
         "//evil.example",
         "/\\evil.example",
         "\\\\evil.example",
@@ -99,7 +99,7 @@ def test_an_address_a_browser_must_not_follow_is_never_linked(bad: object) -> No
 @given(st.text())
 def test_whatever_is_linked_begins_with_an_allowed_scheme_or_stays_here(text: str) -> None:
     href = safe_href(text)
-    assert href == "" or href.lower().startswith(("http://", "https://", "mailto:", "/", "?", "#"))
+    assert href == "" or href.lower().startswith(("http://", "https://", "mailto:"))
 
 
 def test_titles_of_links_are_escaped() -> None:

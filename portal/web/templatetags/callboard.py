@@ -121,7 +121,9 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def safe_href(value: Any) -> str:
-    """The address when a browser may follow it (http, https, mailto, or a path of this site), else an empty text.
+    """The address when a browser may follow it (http, https, mailto), else an empty text.
+
+    A path without a host is refused too: in data that somebody else wrote it would lead into our own pages.
 
     Browsers drop tabs, line ends and leading control characters before they look for the scheme, so a value that
     holds any of them is refused rather than repaired.
@@ -133,8 +135,6 @@ def safe_href(value: Any) -> str:
         parts = urlsplit(text)
     except ValueError:
         return ""
-    if not parts.scheme:
-        return text if text[0] in "/?#" and not text.startswith("//") else ""
     if parts.scheme.lower() not in SAFE_SCHEMES:
         return ""
     if parts.scheme.lower() == "mailto":
