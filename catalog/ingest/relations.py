@@ -37,7 +37,7 @@ def relations_of(
     found: set[Relation] = set()
     problems: list[Problem] = []
     spec = entity.get("spec")
-    spec_type = spec.get("type") if isinstance(spec, dict) else None
+    spec_type = str(spec.get("type", "")) if isinstance(spec, dict) else ""
     new = tuple.__new__  # half the time of Relation(...), and most of what this function does
     for field in kind.relations:
         if field.spec_types and spec_type not in field.spec_types:
