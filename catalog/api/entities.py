@@ -15,9 +15,9 @@ from rest_framework.request import Request
 
 from catalog.api import schema
 from catalog.api.bodies import checked_body
-from catalog.api.stock import Parameters, StockView, json_bytes, json_text, quoted, whole_number
-from catalog.models import Entity
+from catalog.api.stock import Parameters, StockView, json_bytes, json_text, whole_number
 from catalog.query import (
+    DocumentPage,
     EntityQuery,
     Order,
     Projection,
@@ -31,7 +31,7 @@ from catalog.query import (
     parse_predicate,
 )
 from catalog.query.conditions import EVERYTHING, Condition, all_of
-from catalog.query.memory import entities_version, memory, scope_of
+from catalog.query.memory import memory
 from catalog.query.ordering import order_of
 from portal.access.api.renderers import CONTENT_TYPE
 from portal.core.errors import InputError
@@ -66,13 +66,12 @@ class EntitiesView(StockView):
     def _everything(
         self, where: Condition, order: Order | None, projection: Projection | None
     ) -> HttpResponseBase:
-        scope = scope_of(self.viewer, Entity)
-        version = entities_version() if scope is not None else None
-        key = ("list", scope, where, order, projection)
+        query = EntityQuery(self.viewer, where=where, order=order)
+        version = query.remembered_under
+        key = ("list", query.scope.key, where, order, projection)
         body = memory.get(version, key)
         if body is not None:
             return json_bytes(body)
-        query = EntityQuery(self.viewer, where=where, order=order, version=version)
         numbers = query.numbers()
         pieces = _array(query, numbers, projection)
         if len(numbers) > PIECE:
@@ -165,16 +164,15 @@ class EntitiesByQueryView(StockView):
             at = decode_stock_cursor(cursor)
             where, order, text, offset = at.where, at.order, at.text, None
         query = EntityQuery(self.viewer, where=where, order=order, text=text)
-        size = DEFAULT_LIMIT if limit is None else limit
-        page = query.document_page(size, offset=offset or 0, cursor=at, with_total=with_total)
-        beside = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
-        return json_text(
-            '{"items":[',
-            ",".join(_projected(page.texts, projection)),
-            f'],"totalItems":{page.total},"pageInfo":',
-            quoted({name: value for name, value in beside.items() if value}),
-            "}",
-        )
+        version = query.remembered_under
+        key = ("page", query.scope.key, where, order, text, projection, limit, offset, with_total, cursor)
+        body = memory.get(version, key)
+        if body is None:
+            size = DEFAULT_LIMIT if limit is None else limit
+            page = query.document_page(size, offset=offset or 0, cursor=at, with_total=with_total)
+            body = _page_body(page, projection)
+            memory.put(version, key, body, len(body))
+        return json_bytes(body)
 
 
 class EntitiesByRefsView(StockView):
@@ -202,6 +200,13 @@ class EntitiesByRefsView(StockView):
 
 def _projected(texts: list[str], projection: Projection | None) -> list[str]:
     return texts if projection is None else [projection.text(text) for text in texts]
+
+
+def _page_body(page: DocumentPage, projection: Projection | None) -> bytes:
+    beside = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
+    info = orjson.dumps({name: value for name, value in beside.items() if value}).decode()
+    texts = ",".join(_projected(page.texts, projection))
+    return f'{{"items":[{texts}],"totalItems":{page.total},"pageInfo":{info}}}'.encode()
 
 
 def _array(query: EntityQuery, numbers: list[int], projection: Projection | None) -> Iterator[bytes]:

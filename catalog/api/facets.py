@@ -13,10 +13,9 @@ from catalog.api import schema
 from catalog.api.bodies import checked_body
 from catalog.api.entities import texts_in
 from catalog.api.stock import Parameters, StockView, json_bytes
-from catalog.models import Entity
 from catalog.query import EntityQuery, parse_filters, parse_predicate
 from catalog.query.conditions import EVERYTHING, Condition
-from catalog.query.memory import entities_version, memory, scope_of
+from catalog.query.memory import memory
 from portal.core.errors import InputError
 
 
@@ -40,12 +39,12 @@ class FacetsView(StockView):
             raise InputError(
                 "No facet is named.", code="catalog.facets.missing", remedy="Name at least one, such as kind."
             )
-        scope = scope_of(self.viewer, Entity)
-        version = entities_version() if scope is not None else None
-        key = ("facets", scope, where, tuple(names))
+        query = EntityQuery(self.viewer, where=where)
+        version = query.remembered_under
+        key = ("facets", query.scope.key, where, tuple(names))
         body = memory.get(version, key)
         if body is None:
-            counted = EntityQuery(self.viewer, where=where, version=version).facets(names)
+            counted = query.facets(names)
             facets = {
                 name: [{"value": c.value, "count": c.count} for c in counts]
                 for name, counts in counted.items()

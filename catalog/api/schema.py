@@ -7,51 +7,41 @@ from typing import Any
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 
+from portal.access.api.schema import Error, Shape
+
 Described = dict[str, Any]
 
 TEXT = {"type": "string"}
 TEXTS = {"type": "array", "items": TEXT}
-ENTITY: Described = {
-    "type": "object",
-    "description": "An entity as its kind defines it, with `relations` and what the catalog adds to `metadata`.",
-    "required": ["apiVersion", "kind", "metadata"],
-    "properties": {
-        "apiVersion": {**TEXT, "example": "backstage.io/v1alpha1"},
-        "kind": {**TEXT, "example": "Component"},
-        "metadata": {
-            "type": "object",
-            "required": ["name", "namespace", "uid", "etag"],
-            "properties": {"name": TEXT, "namespace": TEXT, "title": TEXT, "uid": TEXT, "etag": TEXT},
-            "additionalProperties": True,
-        },
-        "spec": {"type": "object", "additionalProperties": True},
-        "relations": {
-            "type": "array",
-            "items": {"type": "object", "properties": {"type": TEXT, "targetRef": TEXT}},
-        },
-    },
-    "additionalProperties": True,
-}
-ERROR: Described = {
-    "type": "object",
-    "required": ["error", "request", "response"],
-    "properties": {
-        "error": {
-            "type": "object",
-            "required": ["name", "message"],
-            "properties": {
-                "name": {**TEXT, "example": "InputError"},
-                "message": TEXT,
-                "code": {**TEXT, "description": "The rule, stable between releases."},
-                "remedy": {**TEXT, "description": "What to do about it."},
-                "requestId": TEXT,
+ENTITY_REF = {"$ref": "#/components/schemas/Entity"}
+
+
+class Entity(Shape):
+    """An entity."""
+
+    described = {
+        "type": "object",
+        "description": "An entity as its kind defines it, with `relations` and what the catalog adds to `metadata`.",
+        "required": ["apiVersion", "kind", "metadata"],
+        "properties": {
+            "apiVersion": {**TEXT, "example": "backstage.io/v1alpha1"},
+            "kind": {**TEXT, "example": "Component"},
+            "metadata": {
+                "type": "object",
+                "required": ["name", "namespace", "uid", "etag"],
+                "properties": {"name": TEXT, "namespace": TEXT, "title": TEXT, "uid": TEXT, "etag": TEXT},
+                "additionalProperties": True,
             },
-            "additionalProperties": True,
+            "spec": {"type": "object", "additionalProperties": True},
+            "relations": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"type": TEXT, "targetRef": TEXT}},
+            },
         },
-        "request": {"type": "object", "properties": {"method": TEXT, "url": TEXT}},
-        "response": {"type": "object", "properties": {"statusCode": {"type": "integer"}}},
-    },
-}
+        "additionalProperties": True,
+    }
+
+
 PREDICATE: Described = {
     "type": "object",
     "description": (
@@ -61,32 +51,43 @@ PREDICATE: Described = {
     "additionalProperties": True,
     "example": {"kind": "component", "spec.lifecycle": {"$in": ["production", "experimental"]}},
 }
-PAGE: Described = {
-    "type": "object",
-    "required": ["items", "totalItems", "pageInfo"],
-    "properties": {
-        "items": {"type": "array", "items": ENTITY},
-        "totalItems": {"type": "integer"},
-        "pageInfo": {"type": "object", "properties": {"nextCursor": TEXT, "prevCursor": TEXT}},
-    },
-}
-FACETS: Described = {
-    "type": "object",
-    "properties": {
-        "facets": {
-            "type": "object",
-            "additionalProperties": {
-                "type": "array",
-                "items": {"type": "object", "properties": {"value": TEXT, "count": {"type": "integer"}}},
-            },
-        }
-    },
-    "example": {"facets": {"kind": [{"value": "API", "count": 8}, {"value": "Component", "count": 69}]}},
-}
 
-REFUSED = OpenApiResponse(ERROR, "A parameter or the body is not as it has to be.")
-UNKNOWN_CALLER = OpenApiResponse(ERROR, "No token, or one that does not count.")
-NOT_THERE = OpenApiResponse(ERROR, "Not there, or not for you.")
+
+class EntityPage(Shape):
+    """A page of by-query."""
+
+    described = {
+        "type": "object",
+        "required": ["items", "totalItems", "pageInfo"],
+        "properties": {
+            "items": {"type": "array", "items": ENTITY_REF},
+            "totalItems": {"type": "integer"},
+            "pageInfo": {"type": "object", "properties": {"nextCursor": TEXT, "prevCursor": TEXT}},
+        },
+    }
+
+
+class Facets(Shape):
+    """Counted values."""
+
+    described = {
+        "type": "object",
+        "properties": {
+            "facets": {
+                "type": "object",
+                "additionalProperties": {
+                    "type": "array",
+                    "items": {"type": "object", "properties": {"value": TEXT, "count": {"type": "integer"}}},
+                },
+            }
+        },
+        "example": {"facets": {"kind": [{"value": "API", "count": 8}, {"value": "Component", "count": 69}]}},
+    }
+
+
+REFUSED = OpenApiResponse(Error, "A parameter or the body is not as it has to be.")
+UNKNOWN_CALLER = OpenApiResponse(Error, "No token, or one that does not count.")
+NOT_THERE = OpenApiResponse(Error, "Not there, or not for you.")
 
 
 def _answers(answer: Any, **more: Any) -> dict[int, Any]:
@@ -135,8 +136,8 @@ ENTITIES: Described = {
     "operation_id": "catalog_entities_list",
     "summary": "List entities",
     "description": (
-        "A bare array. Without `limit`, `offset` and `after` all of them, by uid, or by the first `order`, which leaves "
-        "out entities without that field. With one of them a page, by reference or by every `order`, with the address "
+        "A bare array. Without `limit`, `offset` and `after` all of them, by uid, or by the first `order`, which "
+        "leaves out entities without that field. With one of them a page, by reference or by every `order`, with the address "
         "of the next page in the `link` header."
     ),
     "parameters": [
@@ -149,7 +150,7 @@ ENTITIES: Described = {
             "order", "`asc:key` or `desc:key`.", OpenApiExample("by name", value=["asc:metadata.name"])
         ),
     ],
-    "responses": _answers({"type": "array", "items": ENTITY}),
+    "responses": _answers(Entity(many=True)),
 }
 BY_QUERY_GET: Described = {
     "operation_id": "catalog_entities_query",
@@ -177,7 +178,7 @@ BY_QUERY_GET: Described = {
             description="Comma-separated keys to look in; else the order field, else the uid.",
         ),
     ],
-    "responses": _answers(PAGE),
+    "responses": _answers(EntityPage),
 }
 BY_QUERY_POST: Described = {
     "operation_id": "catalog_entities_query_by_predicate",
@@ -201,7 +202,7 @@ BY_QUERY_POST: Described = {
             "cursor": TEXT,
         }
     ),
-    "responses": _answers(PAGE),
+    "responses": _answers(EntityPage),
 }
 BY_REFS: Described = {
     "operation_id": "catalog_entities_by_refs",
@@ -217,13 +218,16 @@ BY_REFS: Described = {
         ["entityRefs"],
     ),
     "responses": _answers(
-        {"type": "object", "properties": {"items": {"type": "array", "items": {**ENTITY, "nullable": True}}}}
+        {
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": {"nullable": True, "allOf": [ENTITY_REF]}}},
+        }
     ),
 }
 BY_NAME: Described = {
     "operation_id": "catalog_entity_by_name",
     "summary": "Get an entity by kind, namespace and name",
-    "responses": _answers(ENTITY, s404=NOT_THERE),
+    "responses": _answers(Entity, s404=NOT_THERE),
 }
 ANCESTRY: Described = {
     "operation_id": "catalog_entity_ancestry",
@@ -236,7 +240,10 @@ ANCESTRY: Described = {
                 "rootEntityRef": TEXT,
                 "items": {
                     "type": "array",
-                    "items": {"type": "object", "properties": {"entity": ENTITY, "parentEntityRefs": TEXTS}},
+                    "items": {
+                        "type": "object",
+                        "properties": {"entity": ENTITY_REF, "parentEntityRefs": TEXTS},
+                    },
                 },
             },
         },
@@ -246,13 +253,13 @@ ANCESTRY: Described = {
 BY_UID: Described = {
     "operation_id": "catalog_entity_by_uid",
     "summary": "Get an entity by uid",
-    "responses": _answers(ENTITY, s404=NOT_THERE),
+    "responses": _answers(Entity, s404=NOT_THERE),
 }
 DELETE_BY_UID: Described = {
     "operation_id": "catalog_entity_delete",
     "summary": "Remove an entity",
     "description": "204 also for an unknown uid. What a source still declares comes back with another uid.",
-    "responses": {204: None, 401: UNKNOWN_CALLER, 403: OpenApiResponse(ERROR, "Only curators may.")},
+    "responses": {204: None, 401: UNKNOWN_CALLER, 403: OpenApiResponse(Error, "Only curators may.")},
 }
 FACETS_GET: Described = {
     "operation_id": "catalog_facets",
@@ -268,11 +275,11 @@ FACETS_GET: Described = {
         ),
         FILTER,
     ],
-    "responses": _answers(FACETS),
+    "responses": _answers(Facets),
 }
 FACETS_POST: Described = {
     "operation_id": "catalog_facets_by_predicate",
     "summary": "Count values of keys among what fits a predicate",
     "request": _body({"facets": {**TEXTS, "example": ["kind", "spec.type"]}, "query": PREDICATE}, ["facets"]),
-    "responses": _answers(FACETS),
+    "responses": _answers(Facets),
 }

@@ -1,19 +1,12 @@
-"""Conditions as Django ``Q`` over ``Entity``."""
+"""Conditions as SQL over ``catalog_entity``."""
+# ruff: noqa: S608  (tables, columns and operators are our own words; what was asked travels beside the text as values)
 
 from __future__ import annotations
 
-import uuid
-from functools import reduce
-from operator import and_, or_
 from typing import Any
 
-from django.db.models import CharField, Exists, F, Func, OuterRef, Q
-from django.db.models.functions import Length, Lower
-from django.db.models.lookups import Contains as ContainsLookup
-from django.db.models.lookups import Exact, LessThanOrEqual
-from django.db.models.lookups import StartsWith as StartsWithLookup
+from django.db.models import BooleanField, F, Func
 
-from catalog.models import EntityAttribute, Relation
 from catalog.models.attribute import NO_VALUE
 from catalog.query.conditions import (
     COLUMNS,
@@ -29,175 +22,165 @@ from catalog.query.conditions import (
     StartsWith,
     Valued,
 )
-from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, UID, Dictionary, is_storable
-from portal.access.querysets import RestrictedQuerySet
+from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, TEXT_COLUMNS, UID, Dictionary, is_storable
+from catalog.query.sql import FALSE, TRUE, Sql, concat, join, like, one_of, parse_uid, uid_as_text, uid_value
 
-NARROWED = "read only for entities that are narrowed to the viewer"
 #: Longer values are in the index without their text.
 LONGEST_VALUE = 200
-#: Recognised by identity: comparing two ``Q`` would read the subqueries inside.
-NONE = Q(pk__in=())
-EVERY = Q()
+_NEGATED = {"TRUE": FALSE, "FALSE": TRUE}
 
 
-class UidText(Func):
-    """A uid as text with dashes, on databases that keep it otherwise."""
-
-    function = "CAST"
-    template = "CAST(%(expressions)s AS text)"
-    output_field = CharField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
-        sql, params = compiler.compile(self.source_expressions[0])
-        pieces = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-        text = " || '-' || ".join(f"substr({sql}, {start}, {length})" for start, length in pieces)
-        return f"({text})", tuple(params) * len(pieces)
-
-
-def attributes() -> RestrictedQuerySet[EntityAttribute]:
-    """Attributes, to be narrowed by entities that the viewer may see."""
-    return EntityAttribute.objects.unrestricted(NARROWED)
-
-
-def relations() -> RestrictedQuerySet[Relation]:
-    """Relations, to be narrowed in the same way."""
-    return Relation.objects.unrestricted(NARROWED)
-
-
-def compile_condition(condition: Condition, dictionary: Dictionary) -> Q:
-    """The ``Q`` that is true for the entities that fit.
+def compile_condition(condition: Condition, dictionary: Dictionary, alias: str = "e") -> Sql:
+    """An expression that is true for the rows of ``alias`` that fit, and never null.
 
     Args:
         dictionary: has learned what the condition compares.
+        alias: of ``catalog_entity`` in the statement.
     """
     match condition:
         case All(parts):
-            return _join([compile_condition(part, dictionary) for part in parts], every=True)
+            return _combine([compile_condition(part, dictionary, alias) for part in parts], every=True)
         case AnyOf(parts):
-            return _join([compile_condition(part, dictionary) for part in parts], every=False)
+            return _combine([compile_condition(part, dictionary, alias) for part in parts], every=False)
         case Not(part):
-            inner = compile_condition(part, dictionary)
-            return EVERY if inner is NONE else NONE if inner is EVERY else ~inner
+            inner = compile_condition(part, dictionary, alias)
+            return _NEGATED.get(inner.text) or concat("NOT (", inner, ")")
         case Has(key):
-            return _has(key, dictionary, valued=False)
+            return _has(key, dictionary, alias, valued=False)
         case Valued(key):
-            return _has(key, dictionary, valued=True)
+            return _has(key, dictionary, alias, valued=True)
         case Among(key, values):
-            return _among(key, tuple(filter(is_storable, values)), dictionary)
+            return _among(key, tuple(filter(is_storable, values)), dictionary, alias)
         case StartsWith(key, text):
-            return _matching(key, "startswith", text, dictionary)
+            return _matching(key, text, dictionary, alias, anywhere=False)
         case Contains(keys, text):
-            return _join([_matching(key, "contains", text, dictionary) for key in keys], every=False)
+            found = [_matching(key, text, dictionary, alias, anywhere=True) for key in keys]
+            return _combine(found, every=False)
         case Related(kind, targets):
-            return _related(kind, targets)
+            return _related(kind, targets, dictionary, alias)
         case Column(name, values):
-            return _column(name, values)
+            return _column(name, values, alias)
 
 
-def _join(parts: list[Q], *, every: bool) -> Q:
+def _combine(parts: list[Sql], *, every: bool) -> Sql:
     """AND or OR, without the parts that say nothing."""
-    decisive, empty = (NONE, EVERY) if every else (EVERY, NONE)
-    if any(part is decisive for part in parts):
+    decisive, empty = (FALSE, TRUE) if every else (TRUE, FALSE)
+    if any(part.text == decisive.text for part in parts):
         return decisive
-    kept = [part for part in parts if part is not empty]
-    return reduce(and_ if every else or_, kept) if kept else empty
+    kept = [part for part in parts if part.text != empty.text]
+    if len(kept) < 2:
+        return kept[0] if kept else empty
+    return concat("(", join("AND" if every else "OR", kept), ")")
 
 
-def _attribute(**conditions: Any) -> Q:
-    return Q(Exists(attributes().filter(entity=OuterRef("pk"), **conditions)))
+def _attribute(alias: str, key: int, narrower: Sql | str = "") -> Sql:
+    start = (
+        f"EXISTS (SELECT 1 FROM catalog_entityattribute a WHERE a.entity_id = {alias}.id AND a.key_id = %s"
+    )
+    return concat(Sql(start, (key,)), narrower, ")")
 
 
-def _has(key: str, dictionary: Dictionary, *, valued: bool) -> Q:
+def _relation(alias: str, kind: str, dictionary: Dictionary, narrower: Sql | str = "") -> Sql:
+    types = one_of("r.type", dictionary.types(kind))
+    if types is FALSE:
+        return FALSE
+    start = f"EXISTS (SELECT 1 FROM catalog_relation r WHERE r.source_ref = {alias}.ref AND "
+    return concat(start, types, narrower, ")")
+
+
+COMPARABLE = f" AND LENGTH(r.target_ref) <= {LONGEST_VALUE}"
+
+
+def _has(key: str, dictionary: Dictionary, alias: str, *, valued: bool) -> Sql:
     if key in ENTITY_COLUMNS or key == UID:
-        return EVERY
+        return TRUE
     if key.startswith(RELATION):
-        rows = relations_of_type(key.removeprefix(RELATION))
-        return Q(Exists(comparable(rows) if valued else rows))
+        kind = key.removeprefix(RELATION)
+        return _relation(alias, kind, dictionary, COMPARABLE if valued else "")
     number = dictionary.key(key)
     if number is None:
-        return NONE
-    return _attribute(key=number, value__gt=NO_VALUE) if valued else _attribute(key=number)
+        return FALSE
+    return _attribute(alias, number, f" AND a.value_id > {NO_VALUE}" if valued else "")
 
 
-def _among(key: str, values: tuple[str, ...], dictionary: Dictionary) -> Q:
-    if not values:
-        return NONE
+def _among(key: str, values: tuple[str, ...], dictionary: Dictionary, alias: str) -> Sql:
     if key in ENTITY_COLUMNS:
-        return _is_one_of(ENTITY_COLUMNS[key], values)
+        return one_of(f"{alias}.{ENTITY_COLUMNS[key]}", values)
     if key == UID:
-        return _is_one_of("uid", tuple(uid for uid in map(_uid, values) if uid))
+        return one_of(f"{alias}.uid", [uid_value(uid) for uid in map(parse_uid, values) if uid])
     if key.startswith(RELATION):
-        return _related(key.removeprefix(RELATION), values)
+        return _related(key.removeprefix(RELATION), values, dictionary, alias)
     number = dictionary.key(key)
-    numbers = tuple(sorted({n for value in values for n in dictionary.value(value)}))
-    if number is None or not numbers:
-        return NONE
-    return (
-        _attribute(key=number, value=numbers[0])
-        if len(numbers) == 1
-        else _attribute(key=number, value__in=numbers)
+    numbers = one_of("a.value_id", sorted({n for value in values for n in dictionary.value(value)}))
+    if number is None or numbers is FALSE:
+        return FALSE
+    indexed = _attribute(alias, number, concat(" AND ", numbers))
+    if key not in TEXT_COLUMNS:
+        return indexed
+    # The row is read anyway; the index is only asked where its column says nothing.
+    column = f"{alias}.{TEXT_COLUMNS[key]}"
+    plain = concat(f"({column} IS NOT NULL AND ", one_of(column, values), ")")
+    return _combine([plain, concat(f"({column} IS NULL AND ", indexed, ")")], every=False)
+
+
+def _matching(key: str, text: str, dictionary: Dictionary, alias: str, *, anywhere: bool) -> Sql:
+    if not is_storable(text) or not is_storable(key):
+        return FALSE
+    pattern = like(text, anywhere=anywhere)
+    if key in ENTITY_COLUMNS:
+        return concat(f"{alias}.{ENTITY_COLUMNS[key]}", pattern)
+    if key == UID:
+        return concat(uid_as_text(f"{alias}.uid"), pattern)
+    if key.startswith(RELATION):
+        narrower = concat(f"{COMPARABLE} AND r.target_ref", pattern)
+        return _relation(alias, key.removeprefix(RELATION), dictionary, narrower)
+    number = dictionary.key(key)
+    if number is None:
+        return FALSE
+    values = concat(
+        " AND a.value_id IN (SELECT v.id FROM catalog_attributevalue v WHERE v.lower", pattern, ")"
     )
+    return _attribute(alias, number, values)
 
 
-def _is_one_of(column: str, values: tuple[Any, ...]) -> Q:
-    if not values:
-        return NONE
-    return Q((column, values[0])) if len(values) == 1 else Q((f"{column}__in", values))
-
-
-def _matching(key: str, lookup: str, text: str, dictionary: Dictionary) -> Q:
-    if not is_storable(text):
-        return NONE
-    if key in ENTITY_COLUMNS:
-        return Q((f"{ENTITY_COLUMNS[key]}__{lookup}", text))
-    if key == UID:
-        of_text = StartsWithLookup if lookup == "startswith" else ContainsLookup
-        return Q(of_text(UidText(F("uid")), text))
-    if key.startswith(RELATION):
-        rows = relations_of_type(key.removeprefix(RELATION))
-        return Q(Exists(comparable(rows).filter(**{f"target_ref__{lookup}": text})))
-    number = dictionary.key(key)
-    return NONE if number is None else _attribute(**{"key": number, f"value__lower__{lookup}": text})
-
-
-def _related(kind: str, targets: tuple[str, ...] | None) -> Q:
-    if not is_storable(kind):
-        return NONE
-    rows = relations_of_type(kind)
+def _related(kind: str, targets: tuple[str, ...] | None, dictionary: Dictionary, alias: str) -> Sql:
     if targets is None:
-        return Q(Exists(rows))
-    wanted = [target for target in targets if len(target) <= LONGEST_VALUE and is_storable(target)]
-    return Q(Exists(rows.filter(target_ref__in=wanted))) if wanted else NONE
+        return _relation(alias, kind, dictionary)
+    wanted = one_of("r.target_ref", [t for t in targets if len(t) <= LONGEST_VALUE and is_storable(t)])
+    return FALSE if wanted is FALSE else _relation(alias, kind, dictionary, concat(" AND ", wanted))
 
 
-def relations_of_type(kind: str) -> RestrictedQuerySet[Relation]:
-    """Relations of the entity of the outer query; types are compared in lower case."""
-    return relations().filter(Exact(Lower(F("type")), kind), source_ref=OuterRef("ref"))
-
-
-def comparable(rows: RestrictedQuerySet[Relation]) -> RestrictedQuerySet[Relation]:
-    """Only relations whose target is short enough to be compared."""
-    return rows.filter(LessThanOrEqual(Length("target_ref"), LONGEST_VALUE))
-
-
-def _uid(text: str) -> uuid.UUID | None:
-    """The uid that is written as ``text``; other writings of it are other texts."""
-    try:
-        uid = uuid.UUID(text)
-    except ValueError:
-        return None
-    return uid if str(uid) == text else None
-
-
-def _column(name: str, values: tuple[str, ...]) -> Q:
+def _column(name: str, values: tuple[str, ...], alias: str) -> Sql:
     """The empty text stands for no value."""
-    named = Q((f"{COLUMNS[name]}__in", _column_values(name, tuple(filter(None, values)))))
-    return named | Q((f"{COLUMNS[name]}__isnull", True)) if "" in values else named
+    column = f"{alias}.{COLUMNS[name]}"
+    named = one_of(column, _column_values(name, tuple(filter(None, values))))
+    if "" in values:
+        return _combine([named, Sql(f"{column} IS NULL")], every=False)
+    # Not null, so that it can be negated.
+    return named if named is FALSE else concat(f"({column} IS NOT NULL AND ", named, ")")
 
 
 def _column_values(name: str, values: tuple[str, ...]) -> list[Any]:
     if name == "errors":
         return [value == "true" for value in values]
     if name == "source":
-        return [uid for uid in map(_uid, values) if uid]
-    return [value.lower() if name in ("owner", "system") else value for value in values]
+        return [uid_value(uid) for uid in map(parse_uid, values) if uid]
+    storable = filter(is_storable, values)
+    return [value.lower() if name in ("owner", "system") else value for value in storable]
+
+
+class Matches(Func):
+    """A condition for querysets of ``Entity``: ``Entity.objects.visible_to(viewer).filter(Matches(...))``."""
+
+    output_field = BooleanField()
+    conditional = True
+
+    def __init__(self, condition: Condition, dictionary: Dictionary) -> None:
+        super().__init__(F("pk"))
+        self.condition = condition
+        self.dictionary = dictionary
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        key, _ = compiler.compile(self.source_expressions[0])
+        found = compile_condition(self.condition, self.dictionary, key.rpartition(".")[0])
+        return found.text, list(found.values)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
-from catalog.models import AttributeKey, AttributeValue
 from catalog.models.attribute import NO_VALUE
-from catalog.query.conditions import Among, Condition, Contains, Has, StartsWith, Valued, leaves
+from catalog.query.conditions import Among, Condition, Contains, Has, Related, StartsWith, Valued, leaves
 from catalog.query.memory import memory
+from catalog.query.sql import Sql, concat, fetch, join, one_of
 
 #: Paths that are answered from columns of ``Entity`` and never need the index.
+#: These are never empty and hold the very value.
 ENTITY_COLUMNS = {"kind": "kind", "metadata.namespace": "namespace", "metadata.name": "name"}
+#: Columns that hold the value where it is an ordinary text, and nothing where it is empty, a number or a list.
+TEXT_COLUMNS = {"spec.type": "type", "spec.lifecycle": "lifecycle"}
 UID = "metadata.uid"
 RELATION = "relations."
+
+# One step of an index for each type, instead of every relation.
+_TYPES = Sql(
+    "WITH RECURSIVE t(type) AS (SELECT MIN(type) FROM catalog_relation UNION ALL "
+    "SELECT (SELECT MIN(r.type) FROM catalog_relation r WHERE r.type > t.type) FROM t WHERE t.type IS NOT NULL) "
+    "SELECT type FROM t WHERE type IS NOT NULL"
+)
+
+Word = tuple[Literal["key", "value"], str]
 
 
 def is_indexed(key: str) -> bool:
@@ -21,80 +33,115 @@ def is_indexed(key: str) -> bool:
     return key not in ENTITY_COLUMNS and key != UID and not key.startswith(RELATION)
 
 
+def _is_about_relations(leaf: Condition) -> bool:
+    match leaf:
+        case Related():
+            return True
+        case Has(key) | Valued(key) | StartsWith(key) | Among(key):
+            return key.startswith(RELATION)
+        case Contains(keys):
+            return any(key.startswith(RELATION) for key in keys)
+        case _:
+            return False
+
+
 def is_storable(text: str) -> bool:
     """PostgreSQL keeps no NUL, so nothing stored has one and asking would be an error."""
     return "\0" not in text
 
 
-@dataclass(slots=True)
 class Dictionary:
-    """What the keys and values of one question are called; asked for once, at most two statements.
+    """What the keys and values of one question are called.
 
     Args:
-        version: of the catalog (``entities_version``); what was found is remembered under it.
+        version: gives the number of the last publication, under which the process remembers what was found.
     """
 
-    version: int | None
-    keys: dict[str, int | None] = field(default_factory=dict)
-    values: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    def __init__(self, version: Callable[[], int | None]) -> None:
+        self._version = version
+        self._known: dict[Word, tuple[int, ...]] = {}
+        self._types: dict[str, list[str]] | None = None
 
     def learn(self, conditions: Iterable[Condition], keys: Iterable[str] = ()) -> None:
-        """Look up what ``conditions`` compare, and ``keys`` (to count or sort by)."""
-        wanted_keys = {key for key in keys if key != UID and not key.startswith(RELATION)}
-        wanted_values: set[str] = set()
+        """Look up what ``conditions`` compare, and ``keys`` (to count or sort by). At most one statement each for
+        the attribute index and for relations.
+        """
+        related = False
+        wanted: set[Word] = set()
+        for key in keys:
+            if key.startswith(RELATION):
+                related = True
+            elif key != UID:
+                wanted.add(("key", key))
         for condition in conditions:
             for leaf in leaves(condition):
+                related = related or _is_about_relations(leaf)
                 match leaf:
                     case Has(key) | Valued(key) | StartsWith(key) if is_indexed(key):
-                        wanted_keys.add(key)
+                        wanted.add(("key", key))
                     case Among(key, values) if is_indexed(key):
-                        wanted_keys.add(key)
-                        wanted_values.update(values)
+                        wanted.add(("key", key))
+                        wanted.update(("value", value) for value in values)
                     case Contains(contained):
-                        wanted_keys.update(filter(is_indexed, contained))
+                        wanted.update(("key", key) for key in contained if is_indexed(key))
                     case _:
                         pass
-        self._learn_keys(wanted_keys)
-        self._learn_values(wanted_values)
+        missing = wanted - self._known.keys()
+        if missing:
+            self._look_up(missing)
+        if related and self._types is None:
+            self._look_up_types()
 
     def key(self, name: str) -> int | None:
         """The number of a key, or None where no entity has it."""
-        return self.keys.get(name)
+        numbers = self._known[("key", name)]
+        return numbers[0] if numbers else None
 
     def value(self, lower: str) -> tuple[int, ...]:
         """The numbers of all writings of a value."""
-        return self.values.get(lower, ())
+        return self._known[("value", lower)]
 
-    def _learn_keys(self, names: set[str]) -> None:
-        missing = []
-        for name in names - self.keys.keys():
-            known = memory.get(self.version, ("key", name))
+    def types(self, lower: str) -> list[str]:
+        """All writings of a relation type."""
+        return (self._types or {}).get(lower, [])
+
+    def _look_up_types(self) -> None:
+        version = self._version()
+        known = memory.get(version, _TYPES)
+        if known is None:
+            known = {}
+            for (written,) in fetch(_TYPES):
+                known.setdefault(written.lower(), []).append(written)
+            memory.put(version, _TYPES, known, 100 * len(known))
+        self._types = known
+
+    def _look_up(self, missing: set[Word]) -> None:
+        version = self._version()
+        strange = []
+        for word in missing:
+            known = memory.get(version, word)
             if known is None:
-                missing.append(name)
+                strange.append(word)
             else:
-                self.keys[name] = known[0]
-        askable = [name for name in missing if is_storable(name)]
-        found = (
-            dict(AttributeKey.objects.filter(name__in=askable).values_list("name", "id")) if askable else {}
+                self._known[word] = known
+        found: dict[Word, list[int]] = {word: [] for word in strange}
+        statement = _statement([word for word in strange if is_storable(word[1])])
+        for sort, text, number in fetch(statement) if statement else ():
+            found[sort, text].append(number)
+        for word, numbers in found.items():
+            self._known[word] = tuple(sorted(numbers))
+            memory.put(version, word, self._known[word], len(word[1]))
+
+
+def _statement(words: Sequence[Word]) -> Sql | None:
+    names = [text for sort, text in words if sort == "key"]
+    values = [text for sort, text in words if sort == "value"]
+    parts = []
+    if names:
+        parts.append(concat("SELECT 'key', name, id FROM catalog_attributekey WHERE ", one_of("name", names)))
+    if values:
+        asked = concat(
+            "SELECT 'value', lower, id FROM catalog_attributevalue WHERE ", one_of("lower", values)
         )
-        for name in missing:
-            self.keys[name] = found.get(name)
-            memory.put(self.version, ("key", name), (found.get(name),), len(name))
-
-    def _learn_values(self, texts: set[str]) -> None:
-        missing = []
-        for text in texts - self.values.keys():
-            known = memory.get(self.version, ("value", text))
-            if known is None:
-                missing.append(text)
-            else:
-                self.values[text] = known
-        askable = [text for text in missing if is_storable(text)]
-        found: dict[str, list[int]] = {}
-        if askable:
-            rows = AttributeValue.objects.filter(lower__in=askable).exclude(id=NO_VALUE)
-            for lower, number in rows.values_list("lower", "id"):
-                found.setdefault(lower, []).append(number)
-        for text in missing:
-            self.values[text] = tuple(sorted(found.get(text, ())))
-            memory.put(self.version, ("value", text), self.values[text], len(text))
+        parts.append(concat(asked, f" AND id <> {NO_VALUE}"))
+    return join("UNION ALL", parts) if parts else None

@@ -2,50 +2,57 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from catalog.models import Entity, EntityDocument
-from catalog.query.compile import NARROWED
 from catalog.query.dictionary import is_storable
+from catalog.query.scope import scope_of
+from catalog.query.sql import Sql, concat, fetch, fetch_one, join, one_of, parse_uid, uid_value
 from portal.access.viewer import Viewer
 
+#: Rows that are read with one statement.
 TOGETHER = 1_000
+_TEXT = "SELECT d.text FROM catalog_entity e JOIN catalog_entitydocument d ON d.entity_id = e.id WHERE "
 
 
 def text_of_ref(viewer: Viewer, ref: str) -> str | None:
     """The document of a canonical reference, or None where there is none for this viewer. One statement."""
-    if not is_storable(ref):
-        return None
-    text: str | None = (
-        Entity.objects.visible_to(viewer).filter(ref=ref).values_list("document__text", flat=True).first()
-    )
-    return text
+    return _text(viewer, Sql("e.ref = %s", (ref,))) if is_storable(ref) else None
 
 
 def text_of_uid(viewer: Viewer, uid: str) -> str | None:
     """The document of a uid, which is lower case with dashes; any other writing is nobody's."""
-    try:
-        key = uuid.UUID(uid)
-    except ValueError:
-        return None
-    if str(key) != uid:
-        return None
-    text: str | None = (
-        Entity.objects.visible_to(viewer).filter(uid=key).values_list("document__text", flat=True).first()
+    key = parse_uid(uid)
+    return _text(viewer, Sql("e.uid = %s", (uid_value(key),))) if key else None
+
+
+def _text(viewer: Viewer, wanted: Sql) -> str | None:
+    scope = scope_of(viewer)
+    row = fetch_one(concat(_TEXT, wanted if scope.is_everything else join("AND", (wanted, scope.sql))))
+    return row[0] if row else None
+
+
+def texts_by_ref(refs: Iterable[str], condition: Sql) -> dict[str, str]:
+    """Documents of these references, as far as they fit ``condition``, which holds what the viewer may see."""
+    wanted = list(dict.fromkeys(filter(is_storable, refs)))
+    texts: dict[str, str] = {}
+    for start in range(0, len(wanted), TOGETHER):
+        statement = concat(
+            "SELECT e.ref, d.text FROM catalog_entity e JOIN catalog_entitydocument d ON d.entity_id = e.id "
+            "WHERE ",
+            one_of("e.ref", wanted[start : start + TOGETHER]),
+            " AND ",
+            condition,
+        )
+        texts.update(fetch(statement))
+    return texts
+
+
+def texts_of(numbers: Sequence[int]) -> list[str]:
+    """Documents by the keys of entities that the viewer was shown, in order; what has gone meanwhile is left out."""
+    if not numbers:
+        return []
+    statement = concat(
+        "SELECT entity_id, text FROM catalog_entitydocument WHERE ", one_of("entity_id", numbers)
     )
-    return text
-
-
-def texts_of(numbers: Sequence[int]) -> dict[int, str]:
-    """Document texts by the keys of their entities, which the viewer was shown."""
-    rows = EntityDocument.objects.unrestricted(NARROWED).filter(pk__in=numbers)
-    return dict(rows.values_list("pk", "text"))
-
-
-def iterate_texts(numbers: Sequence[int], *, together: int = TOGETHER) -> Iterator[str]:
-    """The same in the order of ``numbers``, some at a time; what has gone meanwhile is left out."""
-    for start in range(0, len(numbers), together):
-        part = numbers[start : start + together]
-        texts = texts_of(part)
-        yield from (texts[number] for number in part if number in texts)
+    texts = dict(fetch(statement))
+    return [texts[number] for number in numbers if number in texts]

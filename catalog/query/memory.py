@@ -16,28 +16,26 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Q
 from django.db.models.signals import post_migrate
 
-from catalog.models import DataVersion
-from portal.access.querysets import policy_for
-from portal.access.viewer import VIEW, Viewer
+from catalog.query.sql import Sql, fetch_one
 
 T = TypeVar("T")
+_VERSION = Sql("SELECT value FROM catalog_dataversion WHERE name = 'entities'")
 
 ENTITIES = "entities"
 #: Bytes that answers may take in one process. A whole list of 6,000 entities is about 10 MB.
 CAPACITY = 48 * 1024 * 1024
 LARGEST = 24 * 1024 * 1024
 _OVERHEAD = 400  # of an entry, beside its value
-_COMPARISONS = frozenset({"", "exact", "in", "isnull", "startswith", "lt", "lte", "gt", "gte"})
 
 
 def entities_version() -> int | None:
     """The number of the last publication, or None where nothing may be remembered. One statement."""
     if connection.in_atomic_block:
         return None
-    return DataVersion.objects.filter(pk=ENTITIES).values_list("value", flat=True).first() or 0
+    row = fetch_one(_VERSION)
+    return row[0] if row else 0
 
 
 @dataclass(slots=True)
@@ -125,40 +123,3 @@ def forget_everything(**_: object) -> None:
 
 
 post_migrate.connect(forget_everything, dispatch_uid="catalog.query.memory")
-
-
-def scope_of(viewer: Viewer, model: type[Any], action: str = VIEW) -> Hashable | None:
-    """A key that is equal for viewers who see the same rows, for remembering answers; None: remember nothing.
-
-    Rows that a condition on the model's own columns allows change only with a publication. A condition that looks at
-    other tables (memberships, grants) may change at any time, so its answers are never kept.
-    """
-    condition = policy_for(model)(viewer, action)
-    if condition is None:
-        return ("none",)
-    if not condition:
-        return ("all",)
-    fields = {field.name for field in model._meta.concrete_fields} | {"pk"}
-    written: list[Any] = []
-    parts: list[Any] = [condition]
-    while parts:
-        part = parts.pop()
-        if isinstance(part, Q):
-            written.append((part.connector, part.negated, len(part.children)))
-            parts.extend(part.children)
-        elif isinstance(part, tuple) and _is_own(part[0], fields) and _is_plain(part[1]):
-            written.append((part[0], repr(part[1])))
-        else:
-            return None
-    return ("where", tuple(written))
-
-
-def _is_own(lookup: str, fields: set[str]) -> bool:
-    name, _, comparison = lookup.partition("__")
-    return name in fields and comparison in _COMPARISONS
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float | bool)

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+import datetime as dt
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from django.core.exceptions import ValidationError
 
 from catalog.models import Entity
-from catalog.query.compile import EVERY, compile_condition
+from catalog.query.compile import Matches, compile_condition
 from catalog.query.conditions import COLUMNS, EVERYTHING, Condition, Valued, all_of, selection
 from catalog.query.cursor import StockCursor, TextFilter
 from catalog.query.dictionary import Dictionary, is_storable
-from catalog.query.documents import TOGETHER, iterate_texts, texts_of
+from catalog.query.documents import texts_by_ref, texts_of
 from catalog.query.facets import FacetCount, FacetGroup, count_values
 from catalog.query.fulltext import text_condition
-from catalog.query.memory import entities_version, memory, scope_of
-from catalog.query.ordering import (
-    PORTAL_ORDERS,
-    Listing,
-    Order,
-    PortalOrder,
-    list_by,
-    list_by_all,
-    position_values,
-)
+from catalog.query.lists import Row, listing_by, numbers_by_all
+from catalog.query.memory import entities_version, memory
+from catalog.query.ordering import Order, PortalOrder, portal_order
+from catalog.query.scope import Scope, scope_of
+from catalog.query.sql import FALSE, TRUE, Sql, concat, fetch_one, join
 from catalog.querysets import EntityQuerySet
 from portal.access.viewer import VIEW, Viewer
-from portal.core.paging import decode_cursor, encode_cursor, malformed_cursor
+from portal.core.paging import Keyset, SortKey, decode_cursor, encode_cursor, malformed_cursor
 
 T = TypeVar("T")
 
@@ -48,14 +46,6 @@ class DocumentPage:
     total: int
     next_cursor: str = ""
     previous_cursor: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Slice:
-    """Keys of entities and the sort values of each, in the order of the list."""
-
-    rows: list[tuple[Any, ...]]
-    more: bool
 
 
 #: Where the portal's search box looks.
@@ -115,6 +105,7 @@ class EntityQuery:
         self.order = portal_order(order) if isinstance(order, str) else order
         self.action = action
         self._version = version
+        self.scope: Scope = scope_of(viewer, action)
         self._dictionary: Dictionary | None = None
         self.condition = self._condition(include)
 
@@ -127,16 +118,29 @@ class EntityQuery:
             self._version = entities_version()
         return self._version
 
+    @property
+    def remembered_under(self) -> int | None:
+        """The version for answers to this viewer; None where they may not be remembered."""
+        return self.version if self.scope.key is not None else None
+
     def entities(self) -> EntityQuerySet:
         """The entities as a queryset, in no order."""
-        return self._narrowed(self.condition)
+        rows = Entity.objects.visible_to(self.viewer, self.action)
+        if self.condition == EVERYTHING:
+            return rows
+        return rows.filter(Matches(self.condition, self._learned([self.condition])))
 
     def count(self) -> int:
         """How many entities there are, each once. Those that the order leaves out do not count."""
         condition = self.condition
         if isinstance(self.order, Order):
             condition = all_of(condition, Valued(self.order.key.lower()))
-        return self._recall(("count", condition), lambda: self._narrowed(condition).count(), lambda _: 8)
+
+        def count() -> int:
+            row = fetch_one(concat("SELECT COUNT(*) FROM catalog_entity e WHERE ", self._seen(condition)))
+            return row[0] if row else 0
+
+        return self._recall(("count", condition), count, lambda _: 8)
 
     def facets(self, keys: Iterable[str], *, apart: bool = False) -> dict[str, list[FacetCount]]:
         """Values of each key, as written, with the number of entities that have them; sorted by value.
@@ -172,103 +176,91 @@ class EntityQuery:
         Raises:
             InputError: ``cursor.malformed``; also for a cursor of another order.
         """
-        listing = self._listing()
+        if isinstance(self.order, Order):
+            raise TypeError("The portal's list has an order of PORTAL_ORDERS")
+        keyset = self.order.keyset if self.order else _BY_UID
         name = _order_name(self.order)
-        values, backwards = None, False
+        rows = self.entities()
+        position, backwards = None, False
         if cursor:
-            body = decode_cursor(cursor)
-            if (
-                not isinstance(body, dict)
-                or body.get("order") != name
-                or not isinstance(body.get("back"), bool)
-            ):
-                raise malformed_cursor()
-            values, backwards = listing.position(body.get("at")), body["back"]
-        found = _read(listing, limit, values=values, backwards=backwards)
+            position, backwards = _position(decode_cursor(cursor), name, keyset)
+            rows = rows.filter(keyset.beyond(position, backwards=backwards))
+        if with_documents:
+            rows = rows.with_document()
+        found = list(rows.order_by(*keyset.order_by(backwards=backwards))[: limit + 1])
+        more, found = len(found) > limit, found[:limit]
+        if backwards:
+            found.reverse()
 
-        def beside(row: tuple[Any, ...], back: bool) -> str:
-            return encode_cursor({"order": name, "at": position_values(row[1:]), "back": back})
+        def beside(entity: Entity, back: bool) -> str:
+            at = [keyset_text(getattr(entity, key.name)) for key in keyset.keys]
+            return encode_cursor({"order": name, "at": at, "back": back})
 
-        has_next = bool(found.rows) and (backwards or found.more)
-        has_previous = bool(found.rows) and (found.more if backwards else values is not None)
-        numbers = [row[0] for row in found.rows]
-        rows = Entity.objects.visible_to(self.viewer, self.action).filter(pk__in=numbers)
-        by_number = (rows.with_document() if with_documents else rows).in_bulk(numbers) if numbers else {}
+        has_next = bool(found) and (backwards or more)
+        has_previous = bool(found) and (more if backwards else position is not None)
         return Page(
-            [by_number[number] for number in numbers if number in by_number],
-            beside(found.rows[-1], False) if has_next else "",
-            beside(found.rows[0], True) if has_previous else "",
+            found,
+            beside(found[-1], False) if has_next else "",
+            beside(found[0], True) if has_previous else "",
         )
 
     def document_page(
         self, limit: int, *, offset: int = 0, cursor: StockCursor | None = None, with_total: bool = True
     ) -> DocumentPage:
-        """A page of by-query. With a cursor its question and total count, and this query has to be made of it."""
-        listing = self._listing()
+        """A page of by-query. With a cursor its question and total count, and this query has to be made of it.
+
+        Raises:
+            InputError: ``cursor.malformed``: the position is none in this order.
+        """
+        order = self._stock_order()
         total = cursor.total if cursor else self.count() if with_total else 0
         if limit == 0:
             return DocumentPage([], total)
-        if cursor is None:
-            found = _read(listing, limit, offset=offset)
-        else:
-            found = _read(
-                listing, limit, values=listing.position(list(cursor.values)), backwards=cursor.backwards
-            )
-        if not found.rows:
-            return DocumentPage([], total)
+        dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
+        listing = listing_by(order, self._seen(self.condition), dictionary)
         backwards = cursor is not None and cursor.backwards
-        newest = tuple(position_values(found.rows[0][1:]))
-        first = cursor.first if cursor else newest
+        position = cursor.values if cursor else None
+        rows = listing.read(limit=limit + 1, offset=offset, position=position, backwards=backwards)
+        more = len(rows) > limit
+        rows = (rows[-limit:] if backwards else rows[:limit]) if more else rows
+        if not rows:
+            return DocumentPage([], total)
+        first = cursor.first if cursor else rows[0].position
 
-        def beside(row: tuple[Any, ...], back: bool) -> str:
-            order = self.order if isinstance(self.order, Order) else None
-            values = tuple(position_values(row[1:]))
-            return StockCursor(values, first, self.where, order, self.text, back, total).encode()
+        def beside(row: Row, back: bool) -> str:
+            return StockCursor(row.position, first, self.where, order, self.text, back, total).encode()
 
-        has_previous = cursor is not None and newest != first and (found.more or not backwards)
+        has_previous = cursor is not None and rows[0].position != first and (more or not backwards)
         return DocumentPage(
-            self._texts([row[0] for row in found.rows]),
+            [row.text for row in rows],
             total,
-            beside(found.rows[-1], False) if backwards or found.more else "",
-            beside(found.rows[0], True) if has_previous else "",
+            beside(rows[-1], False) if backwards or more else "",
+            beside(rows[0], True) if has_previous else "",
         )
 
     def numbers(self) -> list[int]:
-        """Keys of all entities in the order of the list."""
-        listing = self._listing()
-        rows = listing.rows.order_by(*listing.keyset.order_by())
-        if (
-            len(listing.columns) > 2 and listing.id_name != "pk"
-        ):  # distinct rows have to show what they are sorted by
-            return [row[0] for row in rows.values_list(*listing.columns)]
-        return list(rows.values_list(listing.id_name, flat=True))
-
-    def documents(self) -> Iterator[str]:
-        """Document texts of all entities in the order of the list, some thousand at a time."""
-        return iterate_texts(self.numbers())
+        """Keys of all entities in the order of the list, for ``texts``."""
+        order = self._stock_order()
+        dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
+        return listing_by(order, self._seen(self.condition), dictionary).numbers()
 
     def numbers_by_all(
         self, orders: Sequence[Order], *, limit: int | None, offset: int
     ) -> tuple[list[int], bool]:
         """Keys of a part of the plain list, and whether there are more."""
-        self._learn((), [order.key for order in orders])
-        listing = list_by_all(self.entities(), orders, self._known())
-        rows = listing.rows.order_by(*listing.keyset.order_by()).values_list("pk", flat=True)
-        found = list(rows[offset:] if limit is None else rows[offset : offset + limit + 1])
+        dictionary = self._learned([self.condition], [order.key for order in orders])
+        most = None if limit is None else limit + 1
+        found = numbers_by_all(orders, self._seen(self.condition), dictionary, limit=most, offset=offset)
         return (found, False) if limit is None else (found[:limit], len(found) > limit)
-
-    def texts_by_ref(self, refs: Iterable[str]) -> dict[str, str]:
-        """Documents of these canonical references, as far as they fit; other writings of a reference are nobody's."""
-        wanted = list({ref for ref in refs if is_storable(ref)})
-        texts: dict[str, str] = {}
-        for start in range(0, len(wanted), TOGETHER):
-            rows = self.entities().filter(ref__in=wanted[start : start + TOGETHER])
-            texts.update(rows.values_list("ref", "document__text"))
-        return texts
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
         """Documents of entities that this query listed, in order."""
-        return self._texts(numbers)
+        return texts_of(numbers)
+
+    def texts_by_ref(self, refs: Iterable[str]) -> dict[str, str]:
+        """Documents of these canonical references, as far as they fit; other writings of a reference are nobody's."""
+        self._learned([self.condition])
+        return texts_by_ref(refs, self._seen(self.condition))
 
     # --- inside
 
@@ -279,31 +271,31 @@ class EntityQuery:
             parts.append(text_condition(self.text.term, self.text.fields, order_field=order_field))
         return all_of(*parts)
 
-    def _known(self) -> Dictionary:
+    def _learned(self, conditions: Iterable[Condition], keys: Iterable[str] = ()) -> Dictionary:
+        """The dictionary, which knows what is compared, sorted by and counted."""
         if self._dictionary is None:
-            self._dictionary = Dictionary(self.version)
+            self._dictionary = Dictionary(lambda: self.version)
+        self._dictionary.learn(conditions, keys)
         return self._dictionary
 
-    def _learn(self, conditions: Iterable[Condition], keys: Iterable[str] = ()) -> None:
-        self._known().learn(conditions, keys)
+    def _seen(self, condition: Condition) -> Sql:
+        """What the viewer may see of what fits, as an expression over ``e``."""
+        matching = compile_condition(condition, self._learned([condition]))
+        visible = self.scope.sql
+        if matching is TRUE or visible is FALSE:
+            return visible
+        return matching if visible is TRUE or matching is FALSE else join("AND", (visible, matching))
 
-    def _narrowed(self, condition: Condition) -> EntityQuerySet:
-        self._learn([condition])
-        matching = compile_condition(condition, self._known())
-        rows = Entity.objects.visible_to(self.viewer, self.action)
-        return rows if matching is EVERY else rows.filter(matching)
-
-    def _listing(self) -> Listing:
-        if isinstance(self.order, Order):
-            self._learn([self.condition], [self.order.key.lower()])
-        return list_by(self.entities(), self.order, self._known())
+    def _stock_order(self) -> Order | None:
+        if isinstance(self.order, PortalOrder):
+            raise TypeError("Documents are listed in an order of stock")
+        return self.order
 
     def _facets(
         self, groups: Mapping[Condition, Iterable[str]]
     ) -> dict[Condition, dict[str, list[FacetCount]]]:
         """Counts by condition and key. What is not remembered is counted together."""
-        scope = scope_of(self.viewer, Entity, self.action)
-        version = self.version if scope is not None else None
+        version, scope = self.remembered_under, self.scope.key
         found: dict[Condition, dict[str, list[FacetCount]]] = {}
         missing: dict[Condition, tuple[str, ...]] = {}
         for condition, names in groups.items():
@@ -313,39 +305,21 @@ class EntityQuery:
                 missing[condition] = absent
         if not missing:
             return found
-        self._learn(missing, [name for names in missing.values() for name in names if name not in COLUMNS])
-        counting = [
-            FacetGroup(self._narrowed(c), names, narrowed=c != EVERYTHING or scope != ("all",))
-            for c, names in missing.items()
-        ]
-        for condition, counted in zip(missing, count_values(counting, self._known()), strict=True):
+        keys = [name for names in missing.values() for name in names if name not in COLUMNS]
+        dictionary = self._learned(missing, keys)
+        counting = [FacetGroup(self._seen(condition), names) for condition, names in missing.items()]
+        for condition, counted in zip(missing, count_values(counting, dictionary), strict=True):
             found[condition].update(counted)
             for name, counts in counted.items():
                 size = sum(120 + len(item.value) for item in counts)
                 memory.put(version, ("facet", scope, condition, name), counts, size)
         return found
 
-    def _texts(self, numbers: Sequence[int]) -> list[str]:
-        texts = texts_of(numbers)
-        return [texts[number] for number in numbers if number in texts]
-
     def _recall(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        scope = scope_of(self.viewer, Entity, self.action)
-        return memory.recall(self.version if scope is not None else None, (scope, key), make, size)
+        return memory.recall(self.remembered_under, (self.scope.key, key), make, size)
 
 
-def portal_order(text: str) -> PortalOrder | None:
-    """``label`` or ``-label``; the empty text is no order.
-
-    Raises:
-        KeyError: no word of ``PORTAL_ORDERS``; views check what comes from outside.
-    """
-    name = text.removeprefix("-")
-    if not name:
-        return None
-    if name not in PORTAL_ORDERS:
-        raise KeyError(name)
-    return PortalOrder(name, text.startswith("-"))
+_BY_UID = Keyset((SortKey("uid"),))
 
 
 def _order_name(order: Order | PortalOrder | None) -> str:
@@ -358,15 +332,28 @@ def _order_name(order: Order | PortalOrder | None) -> str:
             return f"{'-' if descending else ''}{name}"
 
 
-def _read(
-    listing: Listing, limit: int, *, values: list[Any] | None = None, backwards: bool = False, offset: int = 0
-) -> _Slice:
-    """Up to ``limit`` rows after (or before) a position, and whether there are more that way."""
-    rows = listing.rows
-    if values is not None:
-        rows = rows.filter(listing.keyset.beyond(values, backwards=backwards))
-    ordered = rows.order_by(*listing.keyset.order_by(backwards=backwards)).values_list(*listing.columns)
-    found = list(ordered[offset : offset + limit + 1])
-    more = len(found) > limit
-    found = list(dict.fromkeys(found[:limit]))  # two writings of one value have the same position
-    return _Slice(found[::-1] if backwards else found, more)
+def keyset_text(value: object) -> object:
+    """A sort value as a cursor carries it."""
+    return value.isoformat() if isinstance(value, dt.datetime) else value if value is None else str(value)
+
+
+def _position(body: object, name: str, keyset: Keyset) -> tuple[list[object], bool]:
+    """Sort values and direction of a portal cursor.
+
+    Raises:
+        InputError: ``cursor.malformed``, also for a cursor of another order.
+    """
+    if not isinstance(body, dict) or body.get("order") != name or not isinstance(body.get("back"), bool):
+        raise malformed_cursor()
+    values = body.get("at")
+    if not isinstance(values, list) or len(values) != len(keyset.keys):
+        raise malformed_cursor()
+    found: list[object] = []
+    for key, value in zip(keyset.keys, values, strict=True):
+        if value is not None and not (isinstance(value, str) and is_storable(value)):
+            raise malformed_cursor()
+        try:
+            found.append(Entity._meta.get_field(key.name).to_python(value))
+        except ValidationError:
+            raise malformed_cursor() from None
+    return found, body["back"]

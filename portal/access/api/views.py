@@ -7,6 +7,7 @@ from typing import ClassVar
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from portal.access.api import schema  # noqa: F401  (describes our authentication wherever a view of ours is)
 from portal.access.viewer import Viewer
 
 
