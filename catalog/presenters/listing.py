@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
-from catalog.presenters.refs import KindBook, RefView
+from catalog.presenters.refs import KindBook, Links
 from catalog.presenters.rows import EntityRow
 from catalog.query import FacetCount
 
@@ -250,15 +250,14 @@ class Names:
     """What values of facets are called."""
 
     kinds: KindBook
-    refs: Mapping[str, RefView]
+    links: Links
     sources: Mapping[str, str]
 
     def label(self, word: str, value: str) -> str:
         if not value or (word in _NO_VALUE and value == NOBODY):
             return _NO_VALUE.get(word, "none")
         if word in ("owner", "system"):
-            found = self.refs.get(value.lower())
-            return found.title if found else value
+            return self.links[value.lower()].title
         if word == "source":
             return self.sources.get(value, value)
         if word == "kind":

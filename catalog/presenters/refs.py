@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from urllib.parse import quote
 
 from django.urls import reverse
@@ -89,12 +90,18 @@ def split_ref(ref: str) -> tuple[str, str, str]:
     return kind, namespace, name
 
 
+@cache
+def _root() -> str:
+    """Address of the index; the same for the life of a process."""
+    return reverse("catalog:index")
+
+
 def entity_url(ref: str, tab: str = "") -> str:
     """The page of the entity that a canonical reference names, or one of its tabs."""
     kind, namespace, name = split_ref(ref)
     if not (kind and namespace and name):
         return ""
-    path = reverse("catalog:index") + "/".join(quote(part, safe="") for part in (namespace, kind, name)) + "/"
+    path = _root() + "/".join(quote(part, safe="") for part in (namespace, kind, name)) + "/"
     return f"{path}{tab}/" if tab and tab != "overview" else path
 
 
@@ -117,6 +124,19 @@ def ref_view(ref: str, kinds: KindBook, known: Mapping[str, Entity]) -> RefView:
     return RefView(
         ref, kind, namespace, name, name or ref, "", kinds[kind].icon, kinds[kind].title, exists=False
     )
+
+
+class Links(dict[str, RefView]):
+    """Links by reference, each made when it is first asked for: a list names the same few owners again and again."""
+
+    def __init__(self, kinds: KindBook, known: Mapping[str, Entity]) -> None:
+        super().__init__()
+        self.kinds = kinds
+        self.known = known
+
+    def __missing__(self, ref: str) -> RefView:
+        view = self[ref] = ref_view(ref, self.kinds, self.known)
+        return view
 
 
 def entity_view(entity: Entity, kinds: KindBook) -> RefView:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from catalog.models import Entity
-from catalog.presenters.refs import KindBook, RefView, entity_url, icon_of, ref_view, wants_owner
+from catalog.presenters.refs import KindBook, Links, RefView, entity_url, icon_of, wants_owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +37,8 @@ def state_words(entity: Entity) -> tuple[str, str]:
     return ("bad", "last reading failed") if entity.has_errors else ("", "")
 
 
-def entity_row(entity: Entity, kinds: KindBook, known: Mapping[str, Entity] | None = None) -> EntityRow:
-    """``entity`` as a row; with ``known`` also its owner and system, as links."""
+def entity_row(entity: Entity, kinds: KindBook, links: Links | None = None) -> EntityRow:
+    """``entity`` as a row; with ``links`` also its owner and system."""
     level, text = state_words(entity)
     kind = kinds[entity.kind]
     return EntityRow(
@@ -53,7 +52,7 @@ def entity_row(entity: Entity, kinds: KindBook, known: Mapping[str, Entity] | No
         changed_at=entity.changed_at,
         state_level=level,
         state_text=text,
-        owner=ref_view(entity.owner_ref, kinds, known) if known is not None and entity.owner_ref else None,
-        system=ref_view(entity.system_ref, kinds, known) if known is not None and entity.system_ref else None,
+        owner=links[entity.owner_ref] if links is not None and entity.owner_ref else None,
+        system=links[entity.system_ref] if links is not None and entity.system_ref else None,
         wants_owner=not entity.owner_ref and wants_owner(entity.kind),
     )

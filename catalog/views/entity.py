@@ -18,7 +18,7 @@ from catalog.views.entity_parts import document_of, page_of
 from catalog.views.viewing import named, site, viewer_of
 from portal.access.viewer import Viewer
 from portal.plugins.points import EntityTab
-from portal.plugins.producing import produce
+from portal.plugins.producing import applies, produce
 from portal.plugins.registry import registry
 
 OVERVIEW = "overview"
@@ -58,8 +58,8 @@ def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
 def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
     return [
         tab
-        for tab in registry.active(EntityTab)
-        if (not tab.permission or viewer.allows(tab.permission)) and tab.applies(entity)
+        for tab in registry.active(EntityTab, viewer)
+        if applies(tab, entity)
     ]
 
 

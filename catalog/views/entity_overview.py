@@ -10,7 +10,7 @@ from typing import Any
 from catalog.models import Entity
 from portal.access.viewer import Viewer
 from portal.plugins.points import EntityCard
-from portal.plugins.producing import produce
+from portal.plugins.producing import applies, produce
 from portal.plugins.registry import registry
 
 COLUMNS = ("lead", "main", "side")
@@ -31,8 +31,8 @@ class Card:
 def overview(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
     """Cards by column. A card that fails or is late says so in its own place."""
     columns: dict[str, list[Card]] = {column: [] for column in COLUMNS}
-    for entry in registry.active(EntityCard):
-        if (entry.permission and not viewer.allows(entry.permission)) or not entry.applies(entity):
+    for entry in registry.active(EntityCard, viewer):
+        if not applies(entry, entity):
             continue
         made = produce(entry, partial(entry.context, viewer, entity), subject=f"{entity.ref} {viewer.actor}")
         if made.value is not None or made.problem:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from catalog.models import Entity, Source
 from catalog.presenters import listing
 from catalog.presenters.listing import Asked, IndexPage, Names
-from catalog.presenters.refs import ref_view
+from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery
 from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
@@ -119,10 +119,9 @@ def _described(
     refs = {v.lower() for word in ("owner", "system") for v in shown[word] if v != listing.NOBODY}
     refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
     kinds, known = kinds_for(viewer), known_entities(viewer, refs)
-    names = Names(
-        kinds, {ref: ref_view(ref, kinds, known) for ref in refs}, _source_names(viewer, shown["source"])
-    )
-    return names, [entity_row(known.get(e.ref, e), kinds, known) for e in entities]
+    links = Links(kinds, known)
+    names = Names(kinds, links, _source_names(viewer, shown["source"]))
+    return names, [entity_row(known.get(e.ref, e), kinds, links) for e in entities]
 
 
 def _counted(

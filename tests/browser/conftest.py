@@ -21,9 +21,14 @@ from tests.services.selection import ROOT, chromium_program
 PASSWORD = "a long enough one"
 BOOKINGS = "group:default/bookings"
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @pytest.fixture(scope="session")
@@ -62,27 +67,68 @@ def catalog(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     components = [
         document(
-            f"berth-{n}", tags=["pci"] if n % 3 else ["kotlin"], description="Holds a berth.",
+            f"berth-{n}",
+            tags=["pci"] if n % 3 else ["kotlin"],
+            description="Holds a berth.",
             spec={"type": "service" if n % 2 else "website", "lifecycle": "production", "owner": "bookings"},
-            relations=[("ownedBy", BOOKINGS), ("dependsOn", f"component:default/berth-{n + 1}"), ("providesApi", "api:default/berths")],
+            relations=[
+                ("ownedBy", BOOKINGS),
+                ("dependsOn", f"component:default/berth-{n + 1}"),
+                ("providesApi", "api:default/berths"),
+            ],
             links=[{"url": "https://dash.example.org", "title": "Dashboard"}],
         )
         for n in range(60)
-    ]  # fmt: skip
-    definition = "openapi: 3.0.0\ninfo: {title: Berths, version: 1.0.0}\npaths:\n  /berths: {get: {summary: List them}}\n"
-    store([
-        document("bookings", kind="Group", title="Bookings", spec={"type": "team", "children": []}, relations=[("hasMember", "user:default/maren")]),
-        document("maren", kind="User", spec={"memberOf": ["bookings"], "profile": {"displayName": "Maren Holt"}}, relations=[("memberOf", BOOKINGS)]),
-        document("berths", kind="API", spec={"type": "openapi", "lifecycle": "production", "owner": "bookings", "definition": definition},
-                 relations=[("ownedBy", BOOKINGS), ("apiProvidedBy", "component:default/berth-1")]),
-        *components,
-    ])  # fmt: skip
+    ]
+    definition = (
+        "openapi: 3.0.0\ninfo: {title: Berths, version: 1.0.0}\n"
+        "paths:\n  /berths: {get: {summary: List them}}\n"
+    )
+    store(
+        [
+            document(
+                "bookings",
+                kind="Group",
+                title="Bookings",
+                spec={"type": "team", "children": []},
+                relations=[("hasMember", "user:default/maren")],
+            ),
+            document(
+                "maren",
+                kind="User",
+                spec={"memberOf": ["bookings"], "profile": {"displayName": "Maren Holt"}},
+                relations=[("memberOf", BOOKINGS)],
+            ),
+            document(
+                "berths",
+                kind="API",
+                spec={
+                    "type": "openapi",
+                    "lifecycle": "production",
+                    "owner": "bookings",
+                    "definition": definition,
+                },
+                relations=[("ownedBy", BOOKINGS), ("apiProvidedBy", "component:default/berth-1")],
+            ),
+            *components,
+        ]
+    )
     now = person.date_joined
     Problem.objects.create(
-        source=source, fingerprint="1", rule="catalog.format.tag", message="tags.0 has to be lower case", owner_ref=BOOKINGS,
-        entity_ref="component:default/berth-1", url="https://git.example.org/f.yaml", line=4, source_line="  - Node.js",
-        corrected_line="  - node-js", remedy="Write it in lower case.", first_seen_at=now, last_seen_at=now,
-    )  # fmt: skip
+        source=source,
+        fingerprint="1",
+        rule="catalog.format.tag",
+        message="tags.0 has to be lower case",
+        owner_ref=BOOKINGS,
+        entity_ref="component:default/berth-1",
+        url="https://git.example.org/f.yaml",
+        line=4,
+        source_line="  - Node.js",
+        corrected_line="  - node-js",
+        remedy="Write it in lower case.",
+        first_seen_at=now,
+        last_seen_at=now,
+    )
 
 
 @pytest.fixture
@@ -97,9 +143,13 @@ def open_browser(browser: Browser, live_server: Any, catalog: None) -> Iterator[
 
     def start(*, width: int = 1280, dark: bool = False, script: bool = True) -> Page:
         context = browser.new_context(
-            base_url=live_server.url, viewport={"width": width, "height": 900}, java_script_enabled=script,
-            color_scheme="dark" if dark else "light", has_touch=width < 500, is_mobile=width < 500,
-        )  # fmt: skip
+            base_url=live_server.url,
+            viewport={"width": width, "height": 900},
+            java_script_enabled=script,
+            color_scheme="dark" if dark else "light",
+            has_touch=width < 500,
+            is_mobile=width < 500,
+        )
         context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()

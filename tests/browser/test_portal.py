@@ -110,7 +110,12 @@ def test_everything_works_without_a_script(open_browser: Callable[..., Page]) ->
     ],
 )
 def test_no_page_violates_an_accessibility_rule(
-    open_browser: Callable[..., Page], axe: str, dark: bool, width: int, pages: tuple[str, ...], rules: list[str]
+    open_browser: Callable[..., Page],
+    axe: str,
+    dark: bool,
+    width: int,
+    pages: tuple[str, ...],
+    rules: list[str],
 ) -> None:
     page = open_browser(dark=dark, width=width)
     found = []

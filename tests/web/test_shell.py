@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
-from django.test import Client, RequestFactory
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
 
 from portal.access.models import Membership, User
-from portal.core.errors import CallboardError, NotAllowedError
+from portal.core.errors import NotAllowedError
 from portal.plugins.points import HomeCard, NavItem
 from portal.plugins.registry import registry
 from portal.urls import urlpatterns as real_urlpatterns
@@ -27,10 +28,6 @@ def _breaks(request: HttpRequest) -> HttpResponse:
 
 def _refuses(request: HttpRequest) -> HttpResponse:
     raise NotAllowedError("Only Fares may do <that>.", remedy="Ask Fares.")
-
-
-def _does_not_fit(request: HttpRequest) -> HttpResponse:
-    raise CallboardError("unused")
 
 
 urlpatterns = [
@@ -261,3 +258,10 @@ def test_admin_and_api_documentation_have_policies_of_their_own(client: Client) 
     assert client.get("/api/docs/")["Content-Security-Policy"] == API_DOCS
     assert "'unsafe-eval'" in ADMIN
     assert "unsafe-eval" not in API_DOCS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pages_have_their_policy_on_an_asynchronous_server_too() -> None:
+    answer = async_to_sync(AsyncClient().get)("/accounts/login/")
+    assert answer.status_code == 200
+    assert answer["Content-Security-Policy"] == PORTAL

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from catalog.presenters import listing
 from catalog.presenters.listing import Asked, Names
-from catalog.presenters.refs import KindBook
+from catalog.presenters.refs import KindBook, Links
 from catalog.query import FacetCount
 
-NAMES = Names(KindBook(), {}, {})
+NAMES = Names(KindBook(), Links(KindBook(), {}), {})
 
 
 def asked(query: str) -> Asked:

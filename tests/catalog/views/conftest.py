@@ -37,35 +37,94 @@ def catalog(db: None) -> dict[str, Entity]:
     install_shipped_kinds()
     shipped = store(
         [
-            document("bookings", kind="Group", title="Bookings", spec={"type": "team", "children": []},
-                     relations=[("hasMember", "user:default/maren"), ("ownerOf", "component:default/booking-api")]),
+            document(
+                "bookings",
+                kind="Group",
+                title="Bookings",
+                spec={"type": "team", "children": []},
+                relations=[("hasMember", "user:default/maren"), ("ownerOf", "component:default/booking-api")],
+            ),
             document("fares", kind="Group", title="Fares", spec={"type": "team", "children": []}),
-            document("maren", kind="User", spec={"memberOf": ["bookings"], "profile": {"displayName": "Maren Holt", "email": "maren@example.org"}},
-                     relations=[("memberOf", BOOKINGS)]),
-            document("reservations", kind="System", spec={"owner": "bookings"},
-                     relations=[("ownedBy", BOOKINGS), ("hasPart", "component:default/booking-api")]),
-            document("booking-api", description="Takes and changes bookings.", tags=["kotlin", "pci"],
-                     annotations={"backstage.io/view-url": "https://git.example.org/booking-api/catalog-info.yaml"},
-                     links=[{"url": "https://dash.example.org/b", "title": "Dashboard", "icon": "dashboard"},
-                            {"url": "javascript:alert(1)", "title": "Bad link"}],
-                     spec={"type": "service", "lifecycle": "production", "owner": "bookings", "system": "reservations"},
-                     relations=[("ownedBy", BOOKINGS), ("partOf", "system:default/reservations"),
-                                ("dependsOn", "resource:default/booking-db"), ("dependsOn", "resource:default/nowhere"),
-                                ("dependencyOf", "component:default/booking-web"), ("providesApi", "api:default/bookings")]),
-            document("booking-web", title="Booking site", tags=["typescript"],
-                     spec={"type": "website", "lifecycle": "production", "owner": "bookings"},
-                     relations=[("ownedBy", BOOKINGS), ("dependsOn", "component:default/booking-api")]),
-            document("fare-engine", tags=["kotlin"], spec={"type": "service", "lifecycle": "experimental", "owner": "fares"},
-                     relations=[("ownedBy", FARES)]),
-            document("lost-and-found", spec={"type": "service", "lifecycle": "production", "owner": "gone"},
-                     relations=[("ownedBy", "group:default/gone")]),
+            document(
+                "maren",
+                kind="User",
+                spec={
+                    "memberOf": ["bookings"],
+                    "profile": {"displayName": "Maren Holt", "email": "maren@example.org"},
+                },
+                relations=[("memberOf", BOOKINGS)],
+            ),
+            document(
+                "reservations",
+                kind="System",
+                spec={"owner": "bookings"},
+                relations=[("ownedBy", BOOKINGS), ("hasPart", "component:default/booking-api")],
+            ),
+            document(
+                "booking-api",
+                description="Takes and changes bookings.",
+                tags=["kotlin", "pci"],
+                annotations={
+                    "backstage.io/view-url": "https://git.example.org/booking-api/catalog-info.yaml"
+                },
+                links=[
+                    {"url": "https://dash.example.org/b", "title": "Dashboard", "icon": "dashboard"},
+                    {"url": "javascript:alert(1)", "title": "Bad link"},
+                ],
+                spec={
+                    "type": "service",
+                    "lifecycle": "production",
+                    "owner": "bookings",
+                    "system": "reservations",
+                },
+                relations=[
+                    ("ownedBy", BOOKINGS),
+                    ("partOf", "system:default/reservations"),
+                    ("dependsOn", "resource:default/booking-db"),
+                    ("dependsOn", "resource:default/nowhere"),
+                    ("dependencyOf", "component:default/booking-web"),
+                    ("providesApi", "api:default/bookings"),
+                ],
+            ),
+            document(
+                "booking-web",
+                title="Booking site",
+                tags=["typescript"],
+                spec={"type": "website", "lifecycle": "production", "owner": "bookings"},
+                relations=[("ownedBy", BOOKINGS), ("dependsOn", "component:default/booking-api")],
+            ),
+            document(
+                "fare-engine",
+                tags=["kotlin"],
+                spec={"type": "service", "lifecycle": "experimental", "owner": "fares"},
+                relations=[("ownedBy", FARES)],
+            ),
+            document(
+                "lost-and-found",
+                spec={"type": "service", "lifecycle": "production", "owner": "gone"},
+                relations=[("ownedBy", "group:default/gone")],
+            ),
             document("orphan", namespace="legacy", spec={"type": "service", "lifecycle": "deprecated"}),
-            document("bookings", kind="API", title="Bookings API", spec={"type": "openapi", "lifecycle": "production", "owner": "bookings", "definition": OPENAPI},
-                     relations=[("ownedBy", BOOKINGS), ("apiProvidedBy", "component:default/booking-api")]),
-            document("booking-db", kind="Resource", spec={"type": "database", "owner": "bookings"},
-                     relations=[("ownedBy", BOOKINGS), ("dependencyOf", "component:default/booking-api")]),
+            document(
+                "bookings",
+                kind="API",
+                title="Bookings API",
+                spec={
+                    "type": "openapi",
+                    "lifecycle": "production",
+                    "owner": "bookings",
+                    "definition": OPENAPI,
+                },
+                relations=[("ownedBy", BOOKINGS), ("apiProvidedBy", "component:default/booking-api")],
+            ),
+            document(
+                "booking-db",
+                kind="Resource",
+                spec={"type": "database", "owner": "bookings"},
+                relations=[("ownedBy", BOOKINGS), ("dependencyOf", "component:default/booking-api")],
+            ),
         ]
-    )  # fmt: skip
+    )
     return {entity.ref: entity for entity in shipped}
 
 

@@ -143,11 +143,17 @@ def test_a_team_shows_its_people_and_what_it_owns_and_a_person_their_teams(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"state": "missing", "state_reason": "The host answered 503."}, ["Its source cannot be read.", "The host answered 503."]),
+        (
+            {"state": "missing", "state_reason": "The host answered 503."},
+            ["Its source cannot be read.", "The host answered 503."],
+        ),
         ({"state": "orphaned"}, ["Orphaned."]),
-        ({"has_errors": True}, ["The last reading failed.", "/catalog/problems/?entity=component%3Adefault%2Fbooking-api"]),
+        (
+            {"has_errors": True},
+            ["The last reading failed.", "/catalog/problems/?entity=component%3Adefault%2Fbooking-api"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_it_stands_first(
     catalog: dict[str, Entity], reader: Client, change: dict[str, object], words: list[str]
 ) -> None:
@@ -228,9 +234,16 @@ def test_a_kind_that_somebody_added_has_a_page(reader: Client) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    [API, f"{API}relations/", f"{API}apis/", f"{API}raw/", "/catalog/default/api/bookings/api/",
-     "/catalog/default/group/bookings/", "/catalog/default/user/maren/"],
-)  # fmt: skip
+    [
+        API,
+        f"{API}relations/",
+        f"{API}apis/",
+        f"{API}raw/",
+        "/catalog/default/api/bookings/api/",
+        "/catalog/default/group/bookings/",
+        "/catalog/default/user/maren/",
+    ],
+)
 def test_an_entity_takes_few_statements_and_is_light(
     catalog: dict[str, Entity], reader: Client, statements: Callable[[Client, str], int], address: str
 ) -> None:

@@ -27,9 +27,18 @@ def test_everything_is_listed_by_name_with_owner_and_system(
 ) -> None:
     page = text_of(reader.get("/catalog/"))
     assert names(page) == [
-        "Booking site", "booking-api", "booking-db", "Bookings", "Bookings API", "fare-engine", "Fares",
-        "lost-and-found", "Maren Holt", "orphan", "reservations",
-    ]  # fmt: skip
+        "Booking site",
+        "booking-api",
+        "booking-db",
+        "Bookings",
+        "Bookings API",
+        "fare-engine",
+        "Fares",
+        "lost-and-found",
+        "Maren Holt",
+        "orphan",
+        "reservations",
+    ]
     assert "11 in all" in page
     assert 'href="/catalog/default/system/reservations/"' in page
     assert "No owner" in page
@@ -50,14 +59,17 @@ def test_tabs_switch_the_kind(catalog: dict[str, Entity], reader: Client) -> Non
         ("kind=component&tag=-kotlin", ["Booking site", "lost-and-found", "orphan"]),
         ("kind=component&owner=group:default/fares", ["fare-engine"]),
         ("kind=component&owner=none", ["orphan"]),
-        ("kind=component&lifecycle=production&lifecycle=deprecated", ["Booking site", "booking-api", "lost-and-found", "orphan"]),
+        (
+            "kind=component&lifecycle=production&lifecycle=deprecated",
+            ["Booking site", "booking-api", "lost-and-found", "orphan"],
+        ),
         ("kind=component&type=website", ["Booking site"]),
         ("system=system:default/reservations", ["booking-api"]),
         ("namespace=legacy", ["orphan"]),
         ("q=takes", ["booking-api"]),
         ("kind=component&type=service&tag=-pci&q=f", ["fare-engine", "lost-and-found"]),
     ],
-)  # fmt: skip
+)
 def test_filters_narrow_the_list(
     catalog: dict[str, Entity], reader: Client, query: str, found: list[str]
 ) -> None:

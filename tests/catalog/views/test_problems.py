@@ -23,22 +23,44 @@ pytestmark = pytest.mark.django_db
 def source(db: None) -> Source:
     now = timezone.now()
     made = Source.objects.create(
-        name="skerry", type="git", target="https://git.example.org/skerry", entity_ref="location:default/s",
-        last_sync_at=now, last_success_at=now,
-    )  # fmt: skip
-    Sync.objects.create(source=made, state="partial", actor="system:scheduler", started_at=now - timedelta(seconds=3),
-                        finished_at=now, added=2, changed=1, problems=1)  # fmt: skip
+        name="skerry",
+        type="git",
+        target="https://git.example.org/skerry",
+        entity_ref="location:default/s",
+        last_sync_at=now,
+        last_success_at=now,
+    )
+    Sync.objects.create(
+        source=made,
+        state="partial",
+        actor="system:scheduler",
+        started_at=now - timedelta(seconds=3),
+        finished_at=now,
+        added=2,
+        changed=1,
+        problems=1,
+    )
     return made
 
 
 def problem(source: Source, n: int = 0, **values: Any) -> Problem:
     now = timezone.now()
     given = {
-        "rule": "catalog.format.tag", "message": "tags.0 has to be lower case; got <Node.js>", "entity_ref": "component:default/booking-api",
-        "owner_ref": BOOKINGS, "url": "https://git.example.org/skerry/catalog-info.yaml", "line": 7, "column": 7,
-        "path": "/metadata/tags/0", "value": '"Node.js"', "source_line": "    - Node.js", "corrected_line": "    - node-js",
-        "remedy": "Write it in lower case.", "first_seen_at": now - timedelta(days=3), "last_seen_at": now,
-    }  # fmt: skip
+        "rule": "catalog.format.tag",
+        "message": "tags.0 has to be lower case; got <Node.js>",
+        "entity_ref": "component:default/booking-api",
+        "owner_ref": BOOKINGS,
+        "url": "https://git.example.org/skerry/catalog-info.yaml",
+        "line": 7,
+        "column": 7,
+        "path": "/metadata/tags/0",
+        "value": '"Node.js"',
+        "source_line": "    - Node.js",
+        "corrected_line": "    - node-js",
+        "remedy": "Write it in lower case.",
+        "first_seen_at": now - timedelta(days=3),
+        "last_seen_at": now,
+    }
     return Problem.objects.create(source=source, fingerprint=str(n), **{**given, **values})
 
 
@@ -142,9 +164,16 @@ def test_progress_is_asked_for_until_it_is_over(curator: Client, source: Source)
     over = curator.get(address)
     assert over["HX-Refresh"] == "true"
     job = Job.objects.create(
-        kind="catalog.sync_source", key=f"catalog.sync:{source.pk}", actor="user:x", state="running",
-        lease_until=timezone.now(), attempts=1, progress_done=3, progress_total=9, progress_text="Writing",
-    )  # fmt: skip
+        kind="catalog.sync_source",
+        key=f"catalog.sync:{source.pk}",
+        actor="user:x",
+        state="running",
+        lease_until=timezone.now(),
+        attempts=1,
+        progress_done=3,
+        progress_total=9,
+        progress_text="Writing",
+    )
     running = curator.get(address)
     assert "HX-Refresh" not in running
     assert '<progress max="9" value="3"' in text_of(running)
