@@ -7,7 +7,6 @@ from typing import Protocol, runtime_checkable
 
 import structlog
 
-from portal.plugins.points import POINTS
 from portal.plugins.registry import LoadedPlugin, Registry, registry
 
 log = structlog.get_logger(__name__)
@@ -27,23 +26,28 @@ class Plugin(Protocol):
 
 def load_plugins(into: Registry = registry) -> None:
     """Load every installed plugin. One that breaks is listed with its error and leaves nothing registered."""
-    seen = {plugin.name for plugin in into.plugins}
-    for entry in sorted(entry_points(group=GROUP), key=lambda e: e.name):
+    seen = {plugin.entry: plugin.target for plugin in into.plugins}
+    for entry in sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.value)):
         if entry.name not in seen:
-            seen.add(entry.name)
+            seen[entry.name] = entry.value
             into.plugins.append(_load(entry, into))
+        elif seen[entry.name] != entry.value:
+            error = f"another package has a plugin named {entry.name} as well ({seen[entry.name]}), which was loaded"
+            into.plugins.append(
+                LoadedPlugin(name=entry.name, entry=entry.name, target=entry.value, error=error)
+            )
 
 
 def _load(entry: EntryPoint, into: Registry) -> LoadedPlugin:
-    before = {e.full_key for kind in POINTS for e in into.all(kind)}
+    where = {"entry": entry.name, "target": entry.value}
     try:
         plugin = entry.load()
         if not isinstance(plugin, Plugin):
             raise TypeError(f"{entry.value} has no name, version, owner and register()")
-        plugin.register(into)
-    except Exception as error:
+        with into.registering(entry.name):
+            plugin.register(into)
+    except (Exception, SystemExit) as error:
         # A third party's defect, of any type: the house starts without it and says so on the plugins page.
-        log.exception("plugin_broken", plugin=entry.name)
-        into.remove({e.full_key for kind in POINTS for e in into.all(kind)} - before)
-        return LoadedPlugin(name=entry.name, error=f"{type(error).__name__}: {error}"[:500])
-    return LoadedPlugin(name=plugin.name, version=plugin.version, owner=plugin.owner)
+        log.exception("plugin_broken", plugin=entry.name, target=entry.value)
+        return LoadedPlugin(name=entry.name, error=f"{type(error).__name__}: {error}"[:500], **where)
+    return LoadedPlugin(name=str(plugin.name), version=str(plugin.version), owner=str(plugin.owner), **where)

@@ -1,0 +1,37 @@
+"""Templates of extensions, each in a box of its own: what breaks in one breaks nothing around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django import template
+from django.template import loader
+from django.template.context import Context
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from portal.plugins.producing import OUTCOMES
+
+log = structlog.get_logger(__name__)
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def extension(context: Context, template_name: str, key: str, **values: Any) -> SafeString:
+    """Like ``include``, but it cannot break the page: ``{% extension card.template card.full_key it=card.context %}``.
+
+    Args:
+        template_name: of the extension; may be missing or raise.
+        key: full key, for log and metrics.
+        values: further variables for that template.
+    """
+    try:
+        found = loader.get_template(template_name)
+        with context.push(**values):
+            return mark_safe(found.template.render(context))  # noqa: S308  (what a template rendered is escaped there)
+    except Exception:
+        # A third party's template, with any defect: its own place says so, the page itself is fine.
+        log.exception("extension_failed", extension=key, template=template_name)
+        OUTCOMES.labels(key, "failed").inc()
+        return format_html('<p class="dim">This part of the page failed. The rest is fine.</p>')
