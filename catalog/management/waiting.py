@@ -8,6 +8,7 @@ from typing import TextIO, cast
 
 from django.core.management.base import OutputWrapper
 
+from catalog.models import Source, Sync
 from portal.jobs.models import Job
 from portal.jobs.running import run_job
 
@@ -37,3 +38,13 @@ def wait_for_job(job: Job, *, quiet: bool, out: OutputWrapper | TextIO) -> Job:
             if current.state == Job.State.QUEUED and current.run_after.timestamp() <= time.time():
                 runner = threading.Thread(target=run_job, args=(job.pk,), daemon=True)
                 runner.start()
+
+
+def why_unread(job: Job, source: Source) -> str:
+    """Why nothing of ``source`` could be read by this finished job; empty where it could."""
+    if job.state != Job.State.SUCCEEDED:
+        return str((job.error or {}).get("message", job.state))
+    if (job.result or {}).get("state") != Sync.State.FAILED:
+        return ""
+    rows = Source.objects.unrestricted("the command's own source").filter(pk=source.pk)
+    return str(rows.values_list("last_error", flat=True).get())

@@ -14,11 +14,15 @@ from portal.core.errors import CallboardError
 
 
 class Command(BaseCommand):
-    help = "List kinds; allow or refuse them for sources that name none; switch a spec type of a kind on or off."
+    help = (
+        "List kinds; allow or refuse them for sources that name none; switch a spec type of a kind on or off."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        listing = actions.add_parser("list", help="Every kind, its versions, and whether sources may bring it.")
+        listing = actions.add_parser(
+            "list", help="Every kind, its versions, and whether sources may bring it."
+        )
         listing.add_argument("--json", action="store_true")
         for name, text in (("allow", "Sources may bring these kinds unless they say otherwise."),
                            ("refuse", "Only sources that name these kinds may bring them.")):  # fmt: skip
@@ -43,7 +47,10 @@ class Command(BaseCommand):
                 changed = allow_kinds(actor=actor, kinds=options["kinds"], allowed=action == "allow")
             else:
                 changed = switch_kind_version(
-                    actor=actor, kind=options["kind"], spec_type=options["spec_type"], enabled=action == "enable"
+                    actor=actor,
+                    kind=options["kind"],
+                    spec_type=options["spec_type"],
+                    enabled=action == "enable",
                 )
         except CallboardError as error:
             raise CommandError(f"{error.message} {error.remedy}".strip()) from error
@@ -53,7 +60,12 @@ class Command(BaseCommand):
         rows = []
         for kind in Kind.objects.visible_to(actor).prefetch_related("versions"):
             versions = sorted({str(v).partition(" ")[2] for v in kind.versions.all() if v.enabled})
-            row = {"kind": kind.name, "versions": versions, "allowed": kind.default_allowed, "enabled": kind.enabled}
+            row = {
+                "kind": kind.name,
+                "versions": versions,
+                "allowed": kind.default_allowed,
+                "enabled": kind.enabled,
+            }
             rows.append(row)
         if as_json:
             self.stdout.write(json.dumps(rows))

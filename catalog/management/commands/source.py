@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from catalog.management.waiting import wait_for_job
+from catalog.management.waiting import wait_for_job, why_unread
 from catalog.models import Source
 from catalog.services.sources import create_source, delete_source, request_sync
 from portal.access.viewer import Viewer
@@ -90,10 +90,8 @@ class Command(BaseCommand):
             return
         job = wait_for_job(request_sync(actor=actor, source=source), quiet=options["json"], out=self.stdout)
         result = job.result or {}
-        if job.state != "succeeded":
-            raise CommandError(
-                f"{source.name} could not be read: {(job.error or {}).get('message', job.state)}"
-            )
+        if reason := why_unread(job, source):
+            raise CommandError(f"{source.name} is registered but could not be read: {reason}")
         text = f"{source.name}: {result['entities']} entities, {result['problems']} problems."
         self._say(options, text, id=str(source.pk), name=source.name, **result)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from catalog.management.waiting import wait_for_job
+from catalog.management.waiting import wait_for_job, why_unread
 from catalog.models import Source
 from catalog.services.sources import request_sync
 from portal.access.viewer import Viewer
@@ -45,12 +45,13 @@ class Command(BaseCommand):
                 job = wait_for_job(job, quiet=options["json"], out=self.stdout)
                 result = job.result or {}
                 data |= {"state": job.state, **result}
-                failed += job.state != "succeeded"
+                reason = why_unread(job, source)
+                failed += bool(reason)
                 text = (
                     f"{source.name}: {result['state']}, {result['added']} added, {result['changed']} changed, "
                     f"{result['removed']} removed, {result['problems']} problems"
-                    if job.state == "succeeded"
-                    else f"{source.name}: {job.state}: {(job.error or {}).get('message', '')}"
+                    if not reason
+                    else f"{source.name}: failed: {reason}"
                 )
             self.stdout.write(json.dumps(data) if options["json"] else text)
         if failed:
