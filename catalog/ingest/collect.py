@@ -138,7 +138,11 @@ class _Walk:
         value = location_entity(self.origin)
         value["metadata"]["name"] = self.source.name
         processed = process_document(
-            value, location=self.origin, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
+            value,
+            location=self.origin,
+            origin=self.origin,
+            registry=self.registry,
+            hosts=self.session.hosts,
             read_placeholder=self._placeholder,
         )
         self._declare(Outcome(0, 1, processed), processed, self.source.root.target, "", "")
@@ -193,8 +197,13 @@ class _Walk:
         self.found.read.add(url)
         self.documents_of[url] = []
         outcomes = process_file(
-            file.data, location=place, origin=self.origin, registry=self.registry, hosts=self.session.hosts,
-            read_placeholder=self._placeholder, rules=self.rules,
+            file.data,
+            location=place,
+            origin=self.origin,
+            registry=self.registry,
+            hosts=self.session.hosts,
+            read_placeholder=self._placeholder,
+            rules=self.rules,
         )
         for outcome in outcomes:
             self.found.documents += 1
@@ -204,8 +213,12 @@ class _Walk:
         if visit.optional and isinstance(error, NotFoundError):
             return
         problem = Problem(
-            rule=f"catalog.read.{error.code.rpartition('.')[2]}", message=error.message, remedy=error.remedy,
-            error_name=error.name, url=url, value=visit.location.target,
+            rule=f"catalog.read.{error.code.rpartition('.')[2]}",
+            message=error.message,
+            remedy=error.remedy,
+            error_name=error.name,
+            url=url,
+            value=visit.location.target,
         )
         self.found.unread[url] = error.message
         self.found.unread.setdefault(visit.location.target, error.message)
@@ -260,6 +273,8 @@ class _Walk:
         if outcome.ref and ("catalog.kind.not-allowed" not in rules or "catalog.location.type" in rules):
             self.found.failed.setdefault(outcome.ref, first)
             return
+        if outcome.ref and "catalog.kind.unknown" in rules:  # switched off, perhaps: nothing of the kind goes
+            self.found.failed.setdefault(outcome.ref, first)
         # Nobody knows which entity this was, so what the file declared before is left alone.
         if not outcome.ref:
             self.found.broken.add(url)
@@ -281,17 +296,33 @@ class _Walk:
             remedy = "Rename one of the two, or remove this document."
         self.found.rivals.append(rival)
         problem = Problem(
-            rule="catalog.conflict", message=message, remedy=remedy, path="/metadata/name", value=processed.name,
-            error_name="ConflictError", severity="warning", url=url, document=rival.document, line=rival.line,
+            rule="catalog.conflict",
+            message=message,
+            remedy=remedy,
+            path="/metadata/name",
+            value=processed.name,
+            error_name="ConflictError",
+            severity="warning",
+            url=url,
+            document=rival.document,
+            line=rival.line,
         )
         self.found.problems.append((problem, processed.ref))
         return rival.same_file
 
     def _declare(self, outcome: Outcome, processed: Processed, url: str, commit: str, parent: str) -> None:
         self.found.declared[processed.ref] = Declared(
-            ref=processed.ref, kind=processed.kind, namespace=processed.namespace, name=processed.name,
-            entity=processed.entity, relations=processed.relations, url=url, document=outcome.index,
-            line=outcome.line, commit=commit, parent_ref=parent,
+            ref=processed.ref,
+            kind=processed.kind,
+            namespace=processed.namespace,
+            name=processed.name,
+            entity=processed.entity,
+            relations=processed.relations,
+            url=url,
+            document=outcome.index,
+            line=outcome.line,
+            commit=commit,
+            parent_ref=parent,
         )
         if url in self.documents_of:
             self.documents_of[url].append((processed.ref, outcome.index, outcome.line))
@@ -341,7 +372,11 @@ def check_entity(
         Rejected: with all problems.
     """
     processed = process_document(
-        entity, location=place, origin=place, registry=registry, hosts=session.hosts,
+        entity,
+        location=place,
+        origin=place,
+        registry=registry,
+        hosts=session.hosts,
         read_placeholder=lambda named: session.read(named).data,
     )
     problems = list(processed.warnings)
