@@ -10,6 +10,7 @@ from django.test import Client
 
 from catalog.models import Entity, Source
 from catalog.services.kinds import install_shipped_kinds
+from portal.plugins.models import ExtensionState
 from portal.plugins.points import EntityCard, EntityTab
 from portal.plugins.registry import registry
 from tests.catalog.views.conftest import MOST_STATEMENTS, text_of
@@ -189,6 +190,7 @@ def extensions() -> Iterator[None]:
     before = {e.full_key for kind in (EntityTab, EntityCard) for e in registry.all(kind)}
     yield
     registry.remove({e.full_key for kind in (EntityTab, EntityCard) for e in registry.all(kind)} - before)
+    registry.forget_switches()
 
 
 def test_tabs_and_cards_of_others_stand_beside_ours_and_fail_alone(
@@ -217,6 +219,32 @@ def test_tabs_and_cards_of_others_stand_beside_ours_and_fail_alone(
     assert "Tides of booking-api" in page
     assert "This part of the page failed" in page
     assert "Tides failed." in text_of(reader.get(f"{API}tides/"))
+
+
+@pytest.mark.req("R036")
+def test_core_facts_stand_when_everything_of_others_is_switched_off(
+    catalog: dict[str, Entity], reader: Client, extensions: None
+) -> None:
+    def links(viewer: object, entity: Entity) -> dict[str, object]:
+        return {"links": [{"url": "https://tides.example.org", "title": "Tides", "icon": "clock"}]}
+
+    registry.register(
+        EntityCard(key="tides", title="Tides", owner="t", template="catalog/cards/links.html", context=links)
+    )
+    assert "tides.example.org" in text_of(reader.get(API))
+    ExtensionState.objects.create(key="entity_card:tides", enabled=False)
+    registry.forget_switches()
+    page = text_of(reader.get(API))
+    assert "tides.example.org" not in page
+    for fact in (
+        "booking-api",
+        "Takes and changes bookings.",
+        "Bookings",
+        "booking-db",
+        "kotlin",
+        "Dashboard",
+    ):
+        assert fact in page
 
 
 def test_a_kind_that_somebody_added_has_a_page(reader: Client) -> None:
