@@ -63,6 +63,8 @@ class Command(BaseCommand):
         kind = options["type"] or guess_type(target)
         if kind == Source.Type.FILE:
             target = str(Path(target).expanduser().absolute())
+        elif kind == Source.Type.GIT and "://" not in target and not target.startswith("git@"):
+            target = Path(target).expanduser().absolute().as_uri()
         values: dict[str, Any] = {
             "branch": options["branch"],
             "pattern": options["pattern"],
