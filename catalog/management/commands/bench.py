@@ -12,7 +12,7 @@ import httpx
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.bench.cases import cases
-from catalog.bench.generate import write_tree
+from catalog.bench.generate import kind_counts, write_tree
 from catalog.bench.installation import Installation, throw_away_installation
 from catalog.bench.load import measure
 
@@ -57,18 +57,9 @@ class Command(BaseCommand):
             installation.manage_json("token", "create", "--user", "bench", "--name", "bench")["token"]
         )
         self._say("cold ingest")
-        cold = installation.manage_json(
-            "source",
-            "add",
-            str(repository),
-            "--type",
-            "git",
-            "--name",
-            "company",
-            "--pattern",
-            "**/catalog-info.yaml",
-            "--wait",
-        )
+        allowed = [word for kind in (*kind_counts(entities), "Location") for word in ("--allow", kind)]
+        add = ["source", "add", str(repository), "--type", "git", "--name", "company", "--wait", *allowed]
+        cold = installation.manage_json(*add, "--pattern", "**/catalog-info.yaml")
         if cold["entities"] != entities + 1 or cold["problems"]:
             raise CommandError(
                 f"{cold['entities']} entities with {cold['problems']} problems came of {entities}."
