@@ -6,14 +6,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from catalog.kinds import KindRegistry, compile_schema, shipped_annotations, shipped_rows
 from catalog.models import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.services.versions import KINDS, current_version, raise_version
 from portal.access.viewer import Viewer
 from portal.audit.services import record
-from portal.core.errors import InputError
+from portal.core.errors import ConflictError, InputError
 
 REASON = "what kinds there are is the same for everybody"
 _lock = threading.Lock()
@@ -134,6 +134,7 @@ def save_kind(
 
     Raises:
         InputError: no version, a schema that is none, or a relation field that cannot be read.
+        ConflictError: another kind has the name.
     """
     if not versions:
         raise InputError(
@@ -153,8 +154,14 @@ def save_kind(
             "relations": row.relations, "sorted_lists": row.sorted_lists, "versions": [dict(v) for v in versions],
         }
     ])  # fmt: skip
-    row.full_clean()
-    row.save()
+    row.full_clean(validate_unique=False, validate_constraints=False)
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise ConflictError(
+            f"There is already a kind named {row.name}.", code="catalog.kind.taken", details={"field": "name"}
+        ) from error
     kept = []
     for version in versions:
         stored, _ = KindVersion.objects.unrestricted(REASON).update_or_create(
@@ -178,10 +185,17 @@ def save_kind(
 
 
 @transaction.atomic
-def vocabulary_changed(*, actor: Viewer, what: AnnotationDefinition | TagDefinition, verb: str) -> None:
+def vocabulary_changed(
+    *,
+    actor: Viewer,
+    what: AnnotationDefinition | TagDefinition,
+    verb: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
     """An annotation or tag was written: record it and tell every process."""
     raise_version(KINDS)
-    record(actor=actor.actor, verb=f"catalog.vocabulary.{verb}", target=what)
+    record(actor=actor.actor, verb=f"catalog.vocabulary.{verb}", target=what, before=before, after=after)
 
 
 @transaction.atomic

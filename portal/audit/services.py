@@ -119,7 +119,8 @@ def verify() -> Verdict:
     """Walk the chain from the first record.
 
     Finds every changed, inserted, reordered or removed record but one: that the last ones were cut off shows only
-    against a signed checkpoint kept elsewhere (docs/admins/audit.md).
+    against a signed checkpoint kept elsewhere (docs/admins/audit.md). Keys that were current once have to stay in
+    ``CALLBOARD_KEYS``.
     """
     reason = "verify reads every record"
     waiting = AuditEvent.objects.unrestricted(reason).filter(position__isnull=True).count()

@@ -23,7 +23,9 @@ class Event(models.Model):
 
     class Meta:
         ordering = ("position",)
-        indexes = [models.Index(fields=("id",), name="event_unsealed", condition=models.Q(position__isnull=True))]
+        indexes = [
+            models.Index(fields=("id",), name="event_unsealed", condition=models.Q(position__isnull=True))
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.subject}"

@@ -220,7 +220,11 @@ def sweep() -> dict[str, int]:
 
 def forget_old_jobs() -> int:
     """Delete finished jobs after the time they are kept. Returns how many."""
-    return Job.objects.unrestricted("old jobs of everybody").filter(finished_at__lt=timezone.now() - KEPT).delete()[0]
+    return (
+        Job.objects.unrestricted("old jobs of everybody")
+        .filter(finished_at__lt=timezone.now() - KEPT)
+        .delete()[0]
+    )
 
 
 @transaction.atomic
@@ -279,7 +283,10 @@ def set_schedule(
 def remove_schedule(*, name: str, actor: Viewer | None = None) -> None:
     """End a schedule; a job that it queued already still runs. ``actor`` is the system where nobody is named."""
     stored = Schedule.objects.unrestricted(SCHEDULED).filter(name=name).first()
-    if stored is not None and Schedule.objects.unrestricted("the row just read").filter(pk=stored.pk).delete()[0]:
+    if (
+        stored is not None
+        and Schedule.objects.unrestricted("the row just read").filter(pk=stored.pk).delete()[0]
+    ):
         by = (actor or Viewer.system("schedules")).actor
         record(
             actor=by,

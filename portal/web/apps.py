@@ -17,3 +17,7 @@ class AdminConfig(django_admin.AdminConfig):
 
     default = False
     default_site = "portal.web.admin.site.AdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from portal.web.admin import audit  # noqa: F401  (registers what lies below portal.access)

@@ -15,6 +15,7 @@ from portal.access.viewer import ANONYMOUS, Viewer
 from portal.audit.models import AppendOnlyError, AuditEvent
 from portal.audit.services import Verdict, record, seal, verify
 from portal.core.context import address, request_id
+from portal.core.crypto import new_key
 from portal.core.querysets import UnscopedReadError, guarded_reads
 from tests.factories.access import GroupFactory
 
@@ -173,10 +174,15 @@ def test_an_inserted_record_is_found() -> None:
     assert verify().broken_at == 3
 
 
-def test_a_chain_made_with_another_key_does_not_hold(settings: Any) -> None:
+def test_a_chain_goes_on_over_a_change_of_keys_while_the_old_one_is_known(settings: Any) -> None:
+    old, new = settings.CALLBOARD_KEYS[0], f"new:{new_key()}"
     _write(2)
     seal()
-    settings.CALLBOARD_KEYS = ["other:" + "YWJj" * 10]
+    settings.CALLBOARD_KEYS = [new, old]
+    _write(2)
+    seal()
+    assert verify() == Verdict(4)
+    settings.CALLBOARD_KEYS = [new]
     assert verify().broken_at == 1
 
 

@@ -1,0 +1,17 @@
+"""Curation of the catalog."""
+
+from catalog.admin.entity import EntityAdmin
+from catalog.admin.kind import KindAdmin
+from catalog.admin.problem import ProblemAdmin
+from catalog.admin.source import SourceAdmin, SyncAdmin
+from catalog.admin.vocabulary import AnnotationAdmin, TagAdmin
+
+__all__ = [
+    "AnnotationAdmin",
+    "EntityAdmin",
+    "KindAdmin",
+    "ProblemAdmin",
+    "SourceAdmin",
+    "SyncAdmin",
+    "TagAdmin",
+]

@@ -1,0 +1,154 @@
+"""Entities, to look at: their sources write them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from import_export.admin import ExportMixin
+from import_export.resources import ModelResource
+from unfold.contrib.import_export.forms import ExportForm
+
+from catalog.models import Entity, EntityDocument, Problem, Relation
+from catalog.presenters.refs import entity_url
+from portal.access.admin import FieldFilter, ReadOnlyAdmin, viewer_of
+from portal.access.viewer import Viewer
+
+MOST_SHOWN = 200
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    title = "owner"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return [("unresolved", "Not in the catalog"), ("none", "None")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Entity]) -> QuerySet[Entity]:
+        if self.value() == "none":
+            return queryset.filter(owner_ref__isnull=True)
+        if self.value() == "unresolved":
+            owners = Entity.objects.visible_to(viewer_of(request)).filter(ref=OuterRef("owner_ref"))
+            return queryset.filter(~Exists(owners), owner_ref__isnull=False)
+        return queryset
+
+
+class EntityResource(ModelResource):
+    """What an export of entities holds."""
+
+    class Meta:
+        model = Entity
+        fields = ("ref", "kind", "namespace", "name", "label", "type", "lifecycle", "owner_ref", "system_ref",
+                  "state", "url", "line", "commit", "created_at", "changed_at")  # fmt: skip
+
+
+def entity_link(ref: str) -> SafeString:
+    """A reference, linked to the page of the portal."""
+    url = entity_url(ref)
+    return (
+        format_html('<a href="{}"><code class="cb-code">{}</code></a>', url, ref) if url else SafeString("-")
+    )
+
+
+@admin.register(Entity)
+class EntityAdmin(ExportMixin, ReadOnlyAdmin):
+    list_display = (
+        "ref",
+        "label",
+        "type",
+        "lifecycle",
+        "owner",
+        "state",
+        "has_errors",
+        "source",
+        "changed_at",
+    )
+    list_select_related = ("source",)
+    list_filter = (
+        FieldFilter.of("kind"),
+        "state",
+        "has_errors",
+        OwnerFilter,
+        FieldFilter.of("lifecycle"),
+        "source",
+    )
+    search_fields = ("ref", "label", "owner_ref", "uid")
+    ordering = ("label", "ref")
+    list_fullwidth = True
+    resource_classes = (EntityResource,)
+    export_form_class = ExportForm
+    should_escape_formulae = True
+    fieldsets = (
+        (None, {"fields": ("ref", "label", "type", "lifecycle", "owner", "system", "state", "state_reason")}),
+        ("Where it comes from", {"fields": ("source", "file", "commit", "changed_at", "created_at")}),
+        ("Problems", {"fields": ("problems",)}),
+        ("Relations", {"fields": ("relations",)}),
+        ("Document", {"fields": ("document_text", "etag", "uid")}),
+    )
+    readonly_fields = ("owner", "system", "file", "problems", "relations", "document_text")
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Entity | None:
+        """The fields below read further rows, and need to know for whom."""
+        entity: Entity | None = super().get_object(request, object_id, from_field)
+        if entity is not None:
+            entity._viewer = viewer_of(request)  # type: ignore[attr-defined]  # for this page only
+        return entity
+
+    def view_on_site(self, entity: Entity) -> str:
+        return entity_url(entity.ref)
+
+    def has_export_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    @admin.display(ordering="owner_ref")
+    def owner(self, entity: Entity) -> SafeString:
+        return entity_link(entity.owner_ref or "")
+
+    @admin.display(ordering="system_ref")
+    def system(self, entity: Entity) -> SafeString:
+        return entity_link(entity.system_ref or "")
+
+    @admin.display(description="File")
+    def file(self, entity: Entity) -> str:
+        return f"{entity.url} (document {entity.document_index + 1}, line {entity.line})"
+
+    @admin.display(description="Problems")
+    def problems(self, entity: Entity) -> SafeString | str:
+        rows = Problem.objects.visible_to(_viewer(entity)).filter(entity_ref=entity.ref)[:MOST_SHOWN]
+        lines = [
+            (reverse("admin:catalog_problem_change", args=[row.pk]), row.get_severity_display(), row.message)
+            for row in rows
+        ]
+        return format_html_join("", '<p><a href="{}">{}</a>: {}</p>', lines) or "None"
+
+    @admin.display(description="Relations")
+    def relations(self, entity: Entity) -> SafeString | str:
+        """Both directions; of very many the first ones."""
+        rows = Relation.objects.visible_to(_viewer(entity)).filter(source_ref=entity.ref)
+        pairs = rows.order_by("type", "target_ref").values_list("type", "target_ref").distinct()[:MOST_SHOWN]
+        return (
+            format_html_join("", "<p>{} {}</p>", ((kind, entity_link(ref)) for kind, ref in pairs)) or "None"
+        )
+
+    @admin.display(description="Document")
+    def document_text(self, entity: Entity) -> SafeString | str:
+        rows = EntityDocument.objects.visible_to(_viewer(entity)).filter(entity=entity)
+        text = rows.values_list("text", flat=True).first()
+        if text is None:
+            return "None"
+        return format_html(
+            '<pre class="cb-document">{}</pre>', json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+        )
+
+
+def _viewer(entity: Any) -> Viewer:
+    viewer: Viewer = entity._viewer
+    return viewer
