@@ -31,8 +31,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One Chromium for a module and no longer: Playwright's event loop must be gone before other tests run."""
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     # Playwright keeps an event loop in this thread, in which Django would refuse the test's own database access.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
