@@ -56,11 +56,7 @@ def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
 
 
 def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
-    return [
-        tab
-        for tab in registry.active(EntityTab, viewer)
-        if applies(tab, entity)
-    ]
+    return [tab for tab in registry.active(EntityTab, viewer) if applies(tab, entity)]
 
 
 @require_safe

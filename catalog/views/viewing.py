@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 
 from catalog.models import Entity, EntityAttribute, Kind
-from catalog.presenters.refs import KindBook, RefView, ref_view
+from catalog.presenters.refs import KindBook
 from catalog.querysets import EntityQuerySet
 from portal.access.selectors import groups_of, person_ref
 from portal.access.viewer import Viewer
@@ -73,11 +73,6 @@ def known_entities(viewer: Viewer, refs: Iterable[str]) -> dict[str, Entity]:
         return {}
     rows = Entity.objects.visible_to(viewer).filter(ref__in=wanted)
     return {entity.ref: entity for entity in named(rows)}
-
-
-def link_to(viewer: Viewer, ref: str) -> RefView | None:
-    """One reference as a link; None for an empty text."""
-    return ref_view(ref, kinds_for(viewer), known_entities(viewer, [ref])) if ref else None
 
 
 def admin_address(viewer: Viewer, name: str, *args: object) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.template import Context, Template
-from django.test import RequestFactory
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,9 +123,3 @@ def test_a_status_always_has_its_word_and_shape() -> None:
 )
 def test_initials(name: str, text: str) -> None:
     assert initials(name) == text
-
-
-def test_here_changes_one_parameter_and_forgets_the_cursor(rf: RequestFactory) -> None:
-    request = rf.get("/catalog/", {"kind": "api", "tag": ["b", "a"], "after": "x"})
-    render = Template("{% here sort='-name' kind=None %}").render
-    assert render(Context({"request": request}, autoescape=False)) == "/catalog/?sort=-name&tag=b&tag=a"

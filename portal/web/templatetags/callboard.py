@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from django import template
 from django.templatetags.static import static
@@ -192,24 +192,3 @@ def plural(count: int, one: str, many: str = "") -> str:
 def thousands(count: int | None) -> str:
     """12400 as ``12,400``."""
     return "" if count is None else f"{count:,}"
-
-
-@register.simple_tag(takes_context=True)
-def here(context: dict[str, Any], **changes: Any) -> str:
-    """The address of this page with some query parameters changed; ``None`` or an empty text removes one.
-
-    Paging cursors belong to one order and one set of filters, so they are dropped unless given.
-    """
-    request = context["request"]
-    query = request.GET.copy()
-    for name in ("after", "before", "cursor"):
-        query.pop(name, None)
-    for name, value in changes.items():
-        if value in (None, ""):
-            query.pop(name, None)
-        elif isinstance(value, list | tuple):
-            query.setlist(name, [str(v) for v in value])
-        else:
-            query[name] = str(value)
-    encoded = urlencode(sorted(query.lists()), doseq=True)
-    return f"{request.path}?{encoded}" if encoded else str(request.path)
