@@ -58,17 +58,7 @@ def entity_link(ref: str) -> SafeString:
 
 @admin.register(Entity)
 class EntityAdmin(ExportMixin, ReadOnlyAdmin):
-    list_display = (
-        "ref",
-        "label",
-        "type",
-        "lifecycle",
-        "owner",
-        "state",
-        "has_errors",
-        "source",
-        "changed_at",
-    )
+    list_display = ("ref", "label", "type", "lifecycle", "owner", "condition", "source", "changed_at")
     list_select_related = ("source",)
     list_filter = (
         FieldFilter.of("kind"),
@@ -107,6 +97,11 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
 
     def has_export_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
+
+    @admin.display(ordering="state", description="State")
+    def condition(self, entity: Entity) -> str:
+        state = entity.get_state_display()
+        return f"{state}, last reading failed" if entity.has_errors else state
 
     @admin.display(ordering="owner_ref")
     def owner(self, entity: Entity) -> SafeString:

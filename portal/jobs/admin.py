@@ -49,8 +49,8 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Progress")
     def progress(self, job: Job) -> SafeString | str:
-        if not job.progress_total:
-            return job.progress_text or "-"
+        if job.is_over or not job.progress_total:
+            return "-"
         return format_html(
             '<span class="cb-progress"><progress max="{}" value="{}"></progress> {} of {} {}</span>',
             job.progress_total,

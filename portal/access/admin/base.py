@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
 from typing import Any
 
 import unfold.admin
@@ -11,8 +14,12 @@ from django.db.models.fields.related import ForeignObjectRel
 from django.forms import BaseModelFormSet, ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from portal.access.admin.filters import RelatedFilter
 from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
@@ -39,6 +46,30 @@ def _text(value: Any) -> Any:
     if isinstance(value, models.QuerySet | list | tuple):
         return [_text(each) for each in value]
     return value
+
+
+def age(then: datetime | None) -> SafeString:
+    """``2 hours ago`` with the exact time on hover; a dash where there is none."""
+    if then is None:
+        return SafeString("-")
+    # Django says "2 hours, 3 minutes": the first part is enough.
+    past = then <= timezone.now()
+    about = (timesince(then) if past else timeuntil(then)).partition(",")[0]
+    text = f"{about} ago" if past else f"in {about}"
+    exact = date_format(timezone.localtime(then), "j F Y, H:i:s T")
+    return format_html(
+        '<time class="cb-time" datetime="{}" title="{}">{}</time>', then.isoformat(), exact, text
+    )
+
+
+@cache
+def _ages(name: str) -> Callable[[Any], SafeString]:
+    @admin.display(ordering=name, description=name.removesuffix("_at").replace("_", " "))
+    def show(obj: Any) -> SafeString:
+        return age(getattr(obj, name))
+
+    show.__name__ = name
+    return show
 
 
 class Restricted:
@@ -108,17 +139,31 @@ class ModelAdmin(Restricted, unfold.admin.ModelAdmin):
     """
 
     form = CuratedForm
-    formfield_overrides = {models.JSONField: {"form_class": JSONField, "widget": JSONWidget}}
+    formfield_overrides = {
+        models.JSONField: {"form_class": JSONField, "widget": JSONWidget},
+        models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
+    }
     list_per_page = 50
     list_max_show_all = 200
     show_full_result_count = False
     list_filter_submit = True
     warn_unsaved_form = True
-    compressed_fields = False
+    compressed_fields = True
     show_facets = admin.ShowFacets.NEVER
     object_history_template = "admin/audit_history.html"
 
     # ------------------------------------------------------------------------------------------------------- lists
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Times in lists are ages, with the exact time on hover."""
+        shown: list[Any] = []
+        for name in super().get_list_display(request):
+            field = self._field(name) if isinstance(name, str) else None
+            shown.append(_ages(name) if isinstance(field, models.DateTimeField) else name)
+        return shown
+
+    def _field(self, name: str) -> Any:
+        return next((field for field in self.opts.concrete_fields if field.name == name), None)
 
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """A field that refers to other rows offers those the viewer may see."""

@@ -41,3 +41,4 @@ COLORS = {
 }
 #: Whatever the palette cannot say.
 STYLESHEET = "admin/callboard.css"
+MARK = "web/logo-mark.svg"

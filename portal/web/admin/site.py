@@ -13,10 +13,11 @@ from django.templatetags.static import static
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from unfold.dataclasses import Favicon
 from unfold.sites import UnfoldAdminSite
 
 from portal.web.admin.dashboard import needs_a_person
-from portal.web.admin.look import COLORS, STYLESHEET
+from portal.web.admin.look import COLORS, MARK, STYLESHEET
 from portal.web.admin.plugins import plugins_page
 from portal.web.context import theme_of
 
@@ -37,6 +38,7 @@ class AdminSite(UnfoldAdminSite):
         theme = theme_of(request)
         context["colors"] = copy.deepcopy(COLORS)
         context["styles"] = [static(STYLESHEET)]
+        context["site_favicons"] = [Favicon(href=static(MARK), rel="icon", type="image/svg+xml")]
         if theme in ("light", "dark"):
             context["theme"] = theme  # the choice made in the portal counts here as well
         return context
