@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from catalog.models import Entity, Source, SourceFile
+from catalog.models import Contender, Entity, Source, SourceFile
 from portal.access.viewer import Viewer
 from portal.core.errors import NotFoundError
 
@@ -17,6 +17,13 @@ def known_versions(source: Source) -> dict[str, tuple[str, str]]:
         SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
     )
     return {url: (version, digest) for url, version, digest in rows}
+
+
+def rivals_of(source: Source) -> list[Source]:
+    """Other sources that declare an entity which ``source`` has."""
+    refs = Entity.objects.unrestricted(REASON).filter(source=source).values("ref")
+    rivals = Contender.objects.unrestricted(REASON).filter(entity_ref__in=refs).values("source")
+    return list(Source.objects.unrestricted(REASON).filter(pk__in=rivals, enabled=True).exclude(pk=source.pk))
 
 
 def location_by_id(viewer: Viewer, id: str) -> Source:

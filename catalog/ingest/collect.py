@@ -126,7 +126,14 @@ class _Walk:
         self.hidden_relations: dict[str, list[Relation]] = defaultdict(list)
 
     def run(self) -> Collected:
-        self.queue.append(_Visit(self.source.root, self._root(), self.source.optional, 0))
+        try:
+            root = self._root()
+        except Rejected as rejected:  # Locations are switched off, or the target can be none
+            problems = [replace(problem, url=self.source.root.target) for problem in rejected.problems]
+            self.found.problems += [(problem, "") for problem in problems]
+            self.found.unread[""] = problems[0].message
+            return self.found
+        self.queue.append(_Visit(self.source.root, root, self.source.optional, 0))
         while self.queue:
             self._visit(self.queue.popleft())
             self.progress(self.found.files, self.found.files + len(self.queue), "Reading")
@@ -222,8 +229,6 @@ class _Walk:
         )
         self.found.unread[url] = error.message
         self.found.unread.setdefault(visit.location.target, error.message)
-        if visit.depth == 0:
-            self.found.unread[""] = error.message
         self._location_error(visit.parent, problem)
 
     def _location_error(self, ref: str, problem: Problem) -> None:
@@ -334,6 +339,10 @@ class _Walk:
         version and shows the error.
         """
         found = self.found
+        if (
+            not found.files and found.unread
+        ):  # one file of many that cannot be read says nothing about the others
+            found.unread[""] = next(iter(found.unread.values()))
         found.failed = {ref: problem for ref, problem in found.failed.items() if ref not in found.declared}
         found.invalid = set(found.failed)
         for ref, problem in self.location_errors.items():

@@ -53,7 +53,8 @@ class Collected:
         failed: references whose document is there but not valid now; their last good version stays.
         invalid: those of them whose own document is refused, so that nobody knows where they lead.
         problems: (finding, entity reference where one is known).
-        unread: files and folders that could not be read; what they declared before stays, marked missing.
+        unread: files and folders that could not be read; what they declared before stays, marked missing. With an
+            empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
         read: files that were read whole.
     """

@@ -90,4 +90,9 @@ def _resolve(kind: str, target: str, location: LocationRef, hosts: Hosts) -> Loc
         return LocationRef(kind, target)
     if is_script_url(target):
         raise ValueError("it is a script")
-    return LocationRef("url", hosts.resolve(target, location.target))
+    try:
+        return LocationRef("url", hosts.resolve(target, location.target))
+    except ValueError:
+        if target == location.target:
+            return location  # a registration of a repository as Git names it, such as git@host:team/shop
+        raise

@@ -14,6 +14,8 @@ FIELDS = (
     "severity", "rule", "message", "remedy", "url", "document", "line", "column", "path", "value", "source_line",
     "corrected_line", "error_name",
 )  # fmt: skip
+# Of a line of the file. Nobody reads a longer one on a page, and a file may be a single line of megabytes.
+LONGEST_LINE = 1_000
 
 
 def _fingerprint(finding: Finding, entity_ref: str) -> str:
@@ -40,6 +42,10 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
         row = known.get(mark) or Problem(source=source, fingerprint=mark, first_seen_at=now)
         for field in FIELDS:
             setattr(row, field, getattr(finding, field))
+        row.source_line, row.corrected_line = (
+            row.source_line[:LONGEST_LINE],
+            row.corrected_line[:LONGEST_LINE],
+        )
         row.path, row.url = row.path[:500], row.url[:2000]
         row.entity_ref, row.owner_ref, row.last_seen_at = entity_ref[:260], owner_ref[:260], now
         new[mark] = row

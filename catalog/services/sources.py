@@ -11,6 +11,7 @@ from catalog.exceptions import SourceTakenError
 from catalog.ingest.locations import generated_name
 from catalog.models import Source
 from catalog.refs import LocationRef
+from catalog.selectors import rivals_of
 from catalog.services.publishing import withdraw_source
 from portal.access.viewer import Viewer
 from portal.audit.services import record
@@ -163,6 +164,9 @@ def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) 
     _plan_syncs(stored, actor)
     if stored.enabled:
         request_sync(actor=actor, source=stored, force=True)
+    if "priority" in before:  # others may win now what this one has
+        for rival in rivals_of(stored):
+            request_sync(actor=actor, source=rival, force=True)
     return stored
 
 

@@ -23,6 +23,8 @@ from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.compare import Plan, chunks
+from catalog.services.sources import request_sync
+from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
 from portal.connections.selectors import host_configs
@@ -74,7 +76,10 @@ def _turn(context: JobContext, source: Source) -> Iterator[None]:
     while not rows.filter(Q(reading_job=None) | Q(reading_job=me)).update(reading_job=me):
         context.checkpoint()
         other = rows.values_list("reading_job", flat=True).first()
-        if not Job.objects.unrestricted(REASON).filter(pk=other, state=Job.State.RUNNING).exists():
+        if (
+            other is None
+            or not Job.objects.unrestricted(REASON).filter(pk=other, state=Job.State.RUNNING).exists()
+        ):
             rows.filter(reading_job=other).update(reading_job=None)
             continue
         time.sleep(TURN_SECONDS)
@@ -154,6 +159,7 @@ def _compare_and_publish(
         source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress
     )
     with context.writing():
+        heirs = counts.heirs | _lost_for_nothing(source, plan)
         problems = replace_problems(
             source=source, findings=_findings(source, found, plan), now=timezone.now()
         )
@@ -164,12 +170,25 @@ def _compare_and_publish(
         if counts.anything:
             _announce(context, source, sync, counts)
         # What could not be read is worth another look, also when nothing of the rest changes.
-        settled = "" if found.unread else f"{fingerprint}:{found.version}"
+        settled = "" if found.unread or source.pk in heirs else f"{fingerprint}:{found.version}"
         Source.objects.filter(pk=source.pk).update(version=settled)
+        for heir in Source.objects.unrestricted(REASON).filter(pk__in=heirs, enabled=True):
+            request_sync(actor=context.viewer, source=heir, force=True)
     whole = found.unread.get("")
     if whole:
         return _Outcome(Sync.State.FAILED, counts, problems, error=whole), found
     return _Outcome(Sync.State.PARTIAL if problems else Sync.State.DONE, counts, problems), found
+
+
+def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:
+    """The source itself where an entity that another one had when we compared has gone since."""
+    if not plan.lost:
+        return set()
+    wait_for_publications()
+    kept = sum(
+        Entity.objects.unrestricted(REASON).filter(ref__in=part).count() for part in chunks(list(plan.lost))
+    )
+    return {source.pk} if kept < len(plan.lost) else set()
 
 
 def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Finding, str, str]]:

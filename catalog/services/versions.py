@@ -29,3 +29,8 @@ def claim_version(name: str, seen: int) -> bool:
     if DataVersion.objects.filter(pk=name, value=seen).update(value=seen + 1):
         return True
     return seen == 0 and DataVersion.objects.get_or_create(pk=name, defaults={"value": 1})[1]
+
+
+def wait_for_publications() -> None:
+    """Until the caller's transaction ends nobody else publishes, as on SQLite in any writing transaction."""
+    DataVersion.objects.select_for_update().filter(pk=ENTITIES).first()

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
+from uuid import UUID
 
 import orjson
 
@@ -29,7 +30,7 @@ class Row:
     parent_id: int | None
     state: str
     has_errors: bool
-    source_id: object
+    source_id: UUID | None
     document_index: int
     line: int
     commit: str
@@ -93,7 +94,7 @@ def compare(source: Source, found: Collected) -> Plan:
             _compare_own(plan, own[ref], declared, digest)
         elif ref not in others:
             plan.inserts.append(declared)
-        elif others[ref].source_id is None or priorities.get(others[ref].source_id, 0) > source.priority:
+        elif (owner := others[ref].source_id) is None or priorities.get(owner, 0) > source.priority:
             plan.updates.append((others[ref], declared))
         else:
             _lose(plan, others[ref], declared)

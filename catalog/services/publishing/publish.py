@@ -10,13 +10,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from django.utils import timezone
 
 from catalog.ingest.collected import Collected, Declared
 from catalog.ingest.final import final_document
-from catalog.models import Entity, EntityAttribute, EntityDocument, Relation, Source
+from catalog.models import Contender, Entity, EntityAttribute, EntityDocument, Relation, Source
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
 from catalog.services.publishing.rows import (
@@ -41,7 +42,11 @@ TRIES = 50
 
 @dataclass(slots=True)
 class Counts:
-    """What publishing changed, and whose files should be read again because of it."""
+    """What publishing changed.
+
+    Attributes:
+        heirs: other sources that should be read again: they declare what was removed, or declared what was taken over.
+    """
 
     added: int = 0
     changed: int = 0
@@ -50,6 +55,7 @@ class Counts:
     failed: int = 0
     changed_refs: list[str] = field(default_factory=list)
     removed_refs: list[str] = field(default_factory=list)
+    heirs: set[UUID] = field(default_factory=set)
 
     @property
     def anything(self) -> bool:
@@ -101,13 +107,14 @@ def apply_plans(
         if not plan.has_work():
             return counts, plan
         relations = _RelationMap(d for d in declared.values() if d.ref not in plan.lost)
+        writer = _Writer(source, sync_id, relations, plan.hashes, plan.rows)
         undisturbed = True
         while plan.has_work() and undisturbed:
             part = _next_part(plan)
             with writing():
                 undisturbed = claim_version(ENTITIES, seen)
                 if undisturbed:
-                    _Writer(source, sync_id, relations, plan.hashes, plan.rows).write(part, counts)
+                    writer.write(part, counts)
             seen += 1
             progress(counts.added + counts.changed, len(declared), "Writing")
         if undisturbed:
@@ -122,7 +129,7 @@ def apply_plans(
 
 def _next_part(plan: Plan) -> Plan:
     """Take from ``plan`` what one transaction may write: everything on PostgreSQL, a bounded part on SQLite."""
-    part = Plan(hashes=plan.hashes, rows=plan.rows)
+    part = Plan()
     room = SQLITE_ROWS if connection.vendor == "sqlite" else 10**9
     for name in ("removed", "inserts", "updates", "moved", "failed", "missing"):
         rows: list[Any] = getattr(plan, name)
@@ -145,7 +152,7 @@ class _RelationMap:
 
 
 class _Writer:
-    """One transaction's worth of writing."""
+    """Writes the parts of one plan, one after the other: what an earlier part inserted is a parent in a later one."""
 
     def __init__(
         self,
@@ -191,6 +198,7 @@ class _Writer:
         self._mark_missing(part.missing)
         self._rewrite(shown - own - leaving, others, {row.ref: problem for row, problem in part.failed})
 
+        counts.heirs |= self._heirs(leaving, {row.source_id for row, _ in part.updates})
         counts.added += len(part.inserts)
         counts.changed += len(part.updates)
         counts.removed += len(part.removed)
@@ -198,6 +206,16 @@ class _Writer:
         counts.failed += len(part.failed)
         counts.changed_refs += own
         counts.removed_refs += leaving
+
+    def _heirs(self, leaving: set[str], earlier: set[UUID | None]) -> set[UUID]:
+        """Sources to compare anew, also if this process dies before it can ask for that."""
+        heirs = {pk for pk in earlier if pk is not None}
+        for part in chunks(sorted(leaving)):
+            rivals = Contender.objects.unrestricted(REASON).filter(entity_ref__in=part)
+            heirs.update(rivals.values_list("source_id", flat=True))
+        heirs.discard(self.source.pk)
+        Source.objects.filter(pk__in=heirs).update(version="")
+        return heirs
 
     @staticmethod
     def _stored_relations(origins: list[int]) -> dict[tuple[int, str, str, str], int]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from catalog.ingest.annotations import without_scripts
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Declared
 from catalog.models import AttributeKey, AttributeValue, Entity, EntityAttribute
@@ -84,7 +85,12 @@ class AttributeWriter:
 
     def add(self, entity_id: int, entity: dict[str, Any]) -> None:
         """Take in what is searchable of ``entity``; relations are asked of their own table."""
-        self._rows.update((entity_id, key, original) for key, _, original in flatten(entity))
+        metadata = entity["metadata"]
+        shown = {
+            **entity,
+            "metadata": {**metadata, "annotations": without_scripts(metadata.get("annotations") or {})},
+        }
+        self._rows.update((entity_id, key, original) for key, _, original in flatten(shown))
 
     def write(self) -> None:
         keys = self._keys({key for _, key, _ in self._rows})

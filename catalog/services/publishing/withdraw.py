@@ -8,7 +8,7 @@ from django.db import transaction
 
 from catalog.ingest.collected import Collected
 from catalog.models import Contender, Entity, Source
-from catalog.services.publishing.compare import COLUMNS, REASON, Plan, Row, chunks
+from catalog.services.publishing.compare import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
 from portal.access.viewer import Viewer
 from portal.audit.services import record
@@ -18,28 +18,17 @@ def _silent(done: int, total: int, text: str) -> None:
     """Nobody watches the progress of a removal."""
 
 
-def heirs_of(refs: list[str], source: Source) -> list[Source]:
-    """Other sources that declare one of these references too: they take over when they are read again."""
-    ids: set[UUID] = set()
-    for part in chunks(refs):
-        rows = Contender.objects.unrestricted(REASON).filter(entity_ref__in=part)
-        ids.update(rows.exclude(source=source).values_list("source_id", flat=True))
-    return list(Source.objects.unrestricted(REASON).filter(pk__in=ids, enabled=True))
-
-
 def withdraw_source(*, source: Source) -> tuple[int, list[Source]]:
     """Remove everything a source declared, in the caller's transaction.
 
     Returns:
         How many entities went, and the sources that should be read again because they declare one of them.
     """
-    refs = list(Entity.objects.unrestricted(REASON).filter(source=source).values_list("ref", flat=True))
-    heirs = heirs_of(refs, source)
     counts, _ = publish(
         source=source, found=Collected(), sync_id=0, writing=transaction.atomic, progress=_silent
     )
     Contender.objects.unrestricted(REASON).filter(source=source).delete()
-    return counts.removed, heirs
+    return counts.removed, list(Source.objects.unrestricted(REASON).filter(pk__in=counts.heirs, enabled=True))
 
 
 @transaction.atomic
