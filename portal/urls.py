@@ -5,6 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from portal.web.plugin_pages import plugin_pages
+
 urlpatterns = [
     path("", include("portal.web.urls")),
     path("", include("portal.observability.urls")),
@@ -13,6 +15,7 @@ urlpatterns = [
     path("api/catalog/", include("catalog.api.urls")),
     path("api/", include("portal.web.api_urls")),
     path("admin/", admin.site.urls),
+    *plugin_pages(),
 ]
 
 handler400 = "portal.web.views.errors.bad_request"
