@@ -20,4 +20,6 @@ class CatalogConfig(AppConfig):
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
 
-        post_migrate.connect(_install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds")
+        post_migrate.connect(
+            _install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds"
+        )

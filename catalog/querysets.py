@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-
-
 from portal.access.querysets import RestrictedQuerySet
 
 
-class EntityQuerySet(RestrictedQuerySet):  # type: ignore[type-arg]  # the model is below this module
+class EntityQuerySet(RestrictedQuerySet):
     """Entities."""
 
     def of_kind(self, kind: str) -> Self:
@@ -22,5 +20,3 @@ class EntityQuerySet(RestrictedQuerySet):  # type: ignore[type-arg]  # the model
     def with_document(self) -> Self:
         """Documents come along in the same statement."""
         return self.select_related("document")
-
-

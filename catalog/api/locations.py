@@ -22,6 +22,16 @@ from catalog.services.sources import create_source, delete_source, generated_ref
 from portal.access.api.renderers import json_response
 from portal.core.errors import InputError, NotFoundError
 
+LISTED = {200: {"type": "array", "items": {"type": "object"}}}
+LOCATION = {
+    "type": "object",
+    "required": ["type", "target"],
+    "properties": {
+        "type": {"type": "string", "enum": ["url"]},
+        "target": {"type": "string"},
+        "presence": {"type": "string", "enum": ["required", "optional"]},
+    },
+}
 TRUE_WORDS = {"true", "yes", "1"}
 PAGE = 1_000
 
@@ -48,10 +58,9 @@ class LocationsView(StockView):
         operation_id="catalog_locations_create",
         parameters=[
             OpenApiParameter("dryRun", str, description="`true`: read and check the whole tree, store nothing."),
-            OpenApiParameter("onConflict", str, enum=["refresh", "reject"], description="What to do when it is registered."),
+            OpenApiParameter("onConflict", str, enum=["refresh", "reject"], description="When it is registered already."),
         ],
-        request={"application/json": {"type": "object", "required": ["type", "target"], "properties": {
-            "type": {"type": "string", "enum": ["url"]}, "target": {"type": "string"}, "presence": {"type": "string"}}}},
+        request={"application/json": LOCATION},
         responses={201: {"type": "object"}},
     )  # fmt: skip
     def post(self, request: Request) -> HttpResponse:

@@ -137,8 +137,8 @@ ENTITIES: Described = {
     "summary": "List entities",
     "description": (
         "A bare array. Without `limit`, `offset` and `after` all of them, by uid, or by the first `order`, which "
-        "leaves out entities without that field. With one of them a page, by reference or by every `order`, with the address "
-        "of the next page in the `link` header."
+        "leaves out entities without that field. With one of them a page, by reference or by every `order`, with the "
+        "address of the next page in the `link` header."
     ),
     "parameters": [
         FILTER,

@@ -53,9 +53,9 @@ def _request(connection: http.client.HTTPConnection, case: Case, token: str) -> 
 def measure(case: Case, *, port: int, token: str, clients: int, seconds: float) -> Figures:
     """Latency at one client, then requests per second at ``clients``, each for at most ``seconds``."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    size, taken = 0, list[float]()
     for _ in range(5):
         _, size = _request(connection, case, token)
-    taken = []
     until = time.perf_counter() + seconds
     while time.perf_counter() < until and len(taken) < 2_000:
         taken.append(_request(connection, case, token)[0] * 1000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TextIO, cast
+from typing import TextIO
 
 from django.core.management.base import OutputWrapper
 
@@ -21,7 +21,7 @@ def wait_for_job(job: Job, *, quiet: bool, out: OutputWrapper | TextIO) -> Job:
     rows = Job.objects.unrestricted("the command's own job").filter(pk=job.pk)
     while True:
         runner.join(0.1)
-        current = cast("Job", rows.get())
+        current = rows.get()
         text = (
             f"{current.progress_text} {current.progress_done}/{current.progress_total}"
             if current.progress_total

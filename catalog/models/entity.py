@@ -102,7 +102,9 @@ class Relation(models.Model):
     """
 
     # Derived rows, written with their entity by one service: checked there, not once more by the database.
-    origin = models.ForeignKey(Entity, on_delete=models.CASCADE, related_name="declared_relations", db_constraint=False)
+    origin = models.ForeignKey(
+        Entity, on_delete=models.CASCADE, related_name="declared_relations", db_constraint=False
+    )
     source_ref = CodePointField(max_length=260)
     type = CodePointField(max_length=100)
     target_ref = CodePointField(max_length=260)

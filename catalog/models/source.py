@@ -66,7 +66,9 @@ class Source(models.Model):
         max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read."
     )
     state = models.CharField(max_length=20, default="new", editable=False)
-    reading_job = models.UUIDField(null=True, editable=False, help_text="The job that reads it now: one at a time.")
+    reading_job = models.UUIDField(
+        null=True, editable=False, help_text="The job that reads it now: one at a time."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -89,8 +89,8 @@ def decode_stock_cursor(text: str) -> StockCursor:
     except InputError:
         raise malformed_cursor() from None
     return StockCursor(
-        values=tuple(values),
-        first=tuple(first),
+        values=tuple(values or ()),
+        first=tuple(first or ()),
         where=where,
         order=_order(body.get("orderFields")),
         text=_text(body.get("fullTextFilter")),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from django.core.exceptions import ValidationError
+from django.db.models import Field
 
 from catalog.models import Entity
 from catalog.query.compile import Matches, compile_condition
@@ -353,7 +354,8 @@ def _position(body: object, name: str, keyset: Keyset) -> tuple[list[object], bo
         if value is not None and not (isinstance(value, str) and is_storable(value)):
             raise malformed_cursor()
         try:
-            found.append(Entity._meta.get_field(key.name).to_python(value))
+            field = cast("Field[Any, Any]", Entity._meta.get_field(key.name))
+            found.append(field.to_python(value))
         except ValidationError:
             raise malformed_cursor() from None
     return found, body["back"]

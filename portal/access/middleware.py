@@ -30,6 +30,8 @@ class AccessMiddleware(LoginRequiredMiddleware):
     Works in both worlds: behind ASGI the guard stays up until the awaited answer is there.
     """
 
+    get_response: Callable[[HttpRequest], Any]  # an answer, or behind ASGI the promise of one
+
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         super().__init__(get_response)
         self.strict = settings.CALLBOARD_STRICT_ACCESS

@@ -16,7 +16,7 @@ class PersonManager(UserManager.from_queryset(RestrictedQuerySet)):  # type: ign
     """People. Sign-in has to look somebody up before anybody is known, so these reads are not guarded."""
 
     def get_queryset(self) -> RestrictedQuerySet[User]:
-        return super().get_queryset().unrestricted("sign-in looks people up")  # type: ignore[no-any-return]  # dynamic base
+        return super().get_queryset().unrestricted("sign-in looks people up")
 
 
 class User(AbstractUser):

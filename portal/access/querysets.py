@@ -12,7 +12,7 @@ from portal.access.viewer import VIEW, Viewer
 from portal.core.querysets import GuardedQuerySet
 
 M = TypeVar("M", bound=models.Model, covariant=True)
-G = TypeVar("G", bound=GuardedQuerySet)  # type: ignore[type-arg]  # any model's guarded queryset
+G = TypeVar("G", bound=GuardedQuerySet)
 Policy = Callable[[Viewer, str], Q | None]
 _policies: dict[str, Policy] = {}
 

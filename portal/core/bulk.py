@@ -12,7 +12,7 @@ def next_ids(model: type[models.Model], count: int) -> list[int]:
     """Reserve ``count`` keys of ``model``. Call inside the transaction that writes them."""
     if not count:
         return []
-    table, column = model._meta.db_table, model._meta.pk.column  # type: ignore[union-attr]  # every model here has a pk
+    table, column = model._meta.db_table, model._meta.pk.column
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
@@ -70,7 +70,9 @@ def _copy_text(value: str | int | None) -> str:
     return "\\N" if value is None else str(value)
 
 
-def fetch_where(model: type[models.Model], column: str, values: Sequence[str], *columns: str) -> list[tuple[Any, ...]]:
+def fetch_where(
+    model: type[models.Model], column: str, values: Sequence[str], *columns: str
+) -> list[tuple[Any, ...]]:
     """Columns of the rows whose text ``column`` is one of ``values``, however many these are."""
     names = ", ".join(f'"{c}"' for c in columns)
     select = f'SELECT {names} FROM "{model._meta.db_table}" WHERE "{column}"'  # noqa: S608  (names of our own model)

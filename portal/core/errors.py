@@ -24,7 +24,9 @@ class CallboardError(Exception):
     status = 500
     default_code = "error"
 
-    def __init__(self, message: str, *, code: str = "", remedy: str = "", details: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", remedy: str = "", details: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or self.default_code

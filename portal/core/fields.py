@@ -8,11 +8,11 @@ from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
-class CodePointField(models.CharField):  # type: ignore[type-arg]  # generic only in the stubs
+class CodePointField(models.CharField):
     """Text compared and sorted by code point: collation C on PostgreSQL, what SQLite does anyway."""
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> dict[str, Any]:
-        parameters: dict[str, Any] = super().db_parameters(connection)  # type: ignore[assignment]  # stubs lack collation
+        parameters: dict[str, Any] = super().db_parameters(connection)
         if connection.vendor == "postgresql":
             parameters["collation"] = "C"
         return parameters

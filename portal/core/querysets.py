@@ -44,7 +44,8 @@ class GuardedQuery(Query):
     def get_compiler(self, using: str | None = None, connection: Any = None, elide_empty: bool = True) -> Any:
         if not self.scoped_by and _guarding.get() and not self.is_empty():
             raise UnscopedReadError(
-                f"{self.model._meta.label} is read inside a request without visible_to(viewer). "
+                f"{self.model._meta.label if self.model else self} is read inside a request without "
+                "visible_to(viewer). "
                 "Scope the queryset, or say unrestricted(reason) in a service that acts for the system."
             )
         return super().get_compiler(using, connection, elide_empty)
@@ -82,7 +83,7 @@ class GuardedQuerySet(models.QuerySet[M]):
         using: str | None = None,
         hints: dict[str, models.Model] | None = None,
     ) -> None:
-        super().__init__(model, query or GuardedQuery(model), using, hints)  # type: ignore[arg-type]  # as Django does
+        super().__init__(model, query or GuardedQuery(model), using, hints)
 
     @property
     def scoped_by(self) -> str:
@@ -91,7 +92,7 @@ class GuardedQuerySet(models.QuerySet[M]):
 
     def scoped(self, reason: str) -> Self:
         """Mark as scoped; for ``unrestricted`` and for ``portal.access``."""
-        marked = self._chain()
+        marked: Self = self._chain()  # type: ignore[attr-defined]  # Django's own copy step, not in the stubs
         marked.query.scoped_by = reason
         return marked
 

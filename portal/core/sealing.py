@@ -27,7 +27,7 @@ def seal_rows(model: type[models.Model], digest: Callable[[str, Any], str] | Non
         How many rows were sealed.
     """
     # Past the model's own manager: it may be guarded or refuse changes, and the sealer is the exception to both.
-    rows = models.QuerySet(model)
+    rows: models.QuerySet[Any] = models.QuerySet(model)
     waiting = rows.filter(position__isnull=True).order_by("pk")
     sealed = 0
     while waiting.exists():  # without the write lock, so that an idle sealer disturbs nobody
@@ -49,7 +49,7 @@ def _number(model: type[models.Model], last: int) -> int:
     """Positions for all that wait, in one statement."""
     table, key = (
         connection.ops.quote_name(model._meta.db_table),
-        connection.ops.quote_name(model._meta.pk.column),
+        connection.ops.quote_name(str(model._meta.pk.column)),
     )
     with connection.cursor() as cursor:
         cursor.execute(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from django.db import Error as DatabaseFailure
@@ -145,7 +146,7 @@ def _refresh_connection() -> None:
         close_old_connections()
 
 
-def run_job(job_id: object) -> str | None:
+def run_job(job_id: UUID | str) -> str | None:
     """Claim and do one job.
 
     Returns:

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, F, Q, Value
@@ -85,7 +86,7 @@ def _ring(job: Job) -> None:
         Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(rung_at=timezone.now())
 
 
-def claim(*, job_id: object, worker: str) -> Job | None:
+def claim(*, job_id: UUID | str, worker: str) -> Job | None:
     """Take a queued job. None where somebody else has it or it is over."""
     now = timezone.now()
     taken = Job.objects.filter(pk=job_id, state=Job.State.QUEUED, run_after__lte=now).update(

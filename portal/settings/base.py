@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import environ
@@ -51,6 +53,15 @@ INSTALLED_APPS = [
     "portal.connections",
     "catalog",
 ]
+# The packages of plugins are Django apps as well, so that their templates, static files and models are found.
+for _entry in entry_points(group="callboard.plugins"):
+    _package = _entry.module.partition(".")[0]
+    if _package not in INSTALLED_APPS:
+        try:
+            import_module(_package)
+        except Exception:  # noqa: BLE001, S112  (a third party's defect; portal.plugins.loading says it)
+            continue
+        INSTALLED_APPS.append(_package)
 
 # The order matters: the request id exists before anything may log, the access scope after the person is known.
 MIDDLEWARE = [

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from portal.settings.base import *  # noqa: F403  (settings stand on base by design)
-from portal.settings.base import BASE_DIR, CACHES, REDIS_URL, STORAGES, env
+from portal.settings.base import BASE_DIR, CACHES, REDIS_URL, env
 
 DATA_DIR = Path(tempfile.mkdtemp(prefix="callboard-test-"))
 atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
@@ -21,9 +21,12 @@ CALLBOARD_KEYS = ["test-1:" + base64.b64encode(b"t" * 32).decode()]
 CALLBOARD_LOCAL = True
 ALLOWED_HOSTS = ["testserver", "127.0.0.1", "localhost"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-for _name in ("default", "blobs"):
-    STORAGES[_name] = {**STORAGES[_name], "OPTIONS": {"location": str(DATA_DIR / _name)}}
+_storage = "django.core.files.storage.FileSystemStorage"
+STORAGES = {
+    "default": {"BACKEND": _storage, "OPTIONS": {"location": str(DATA_DIR / "default")}},
+    "blobs": {"BACKEND": _storage, "OPTIONS": {"location": str(DATA_DIR / "blobs")}},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 CALLBOARD_FILE_ROOTS = [DATA_DIR, BASE_DIR / "deploy" / "demo"]
 CALLBOARD_METRICS_TOKEN = "metrics-token"

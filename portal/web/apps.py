@@ -20,4 +20,6 @@ class AdminConfig(django_admin.AdminConfig):
 
     def ready(self) -> None:
         super().ready()
-        from portal.web.admin import audit  # noqa: F401  (registers what lies below portal.access)
+        from portal.web.admin.registration import keep_restricted_pages
+
+        keep_restricted_pages()

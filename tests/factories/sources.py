@@ -43,7 +43,8 @@ def component(name: str, owner: str = "platform", extra: str = "", **spec: str) 
 def location(name: str, *targets: str, presence: str = "") -> str:
     listed = "".join(f"    - {target}\n" for target in targets)
     optional = f"  presence: {presence}\n" if presence else ""
-    return f"apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata:\n  name: {name}\nspec:\n{optional}  targets:\n{listed}"
+    head = f"apiVersion: backstage.io/v1alpha1\nkind: Location\nmetadata:\n  name: {name}\n"
+    return f"{head}spec:\n{optional}  targets:\n{listed}"
 
 
 class Folder:

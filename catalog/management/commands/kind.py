@@ -57,16 +57,17 @@ class Command(BaseCommand):
         self.stdout.write(json.dumps({"changed": changed}) if options["json"] else f"{changed} changed.")
 
     def _list(self, actor: Viewer, *, as_json: bool) -> None:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for kind in Kind.objects.visible_to(actor).prefetch_related("versions"):
             versions = sorted({str(v).partition(" ")[2] for v in kind.versions.all() if v.enabled})
-            row = {
-                "kind": kind.name,
-                "versions": versions,
-                "allowed": kind.default_allowed,
-                "enabled": kind.enabled,
-            }
-            rows.append(row)
+            rows.append(
+                {
+                    "kind": kind.name,
+                    "versions": versions,
+                    "allowed": kind.default_allowed,
+                    "enabled": kind.enabled,
+                }
+            )
         if as_json:
             self.stdout.write(json.dumps(rows))
             return

@@ -203,7 +203,7 @@ class ModelAdmin(Restricted, unfold.admin.ModelAdmin):
     # ------------------------------------------------------------------------------------------------------- writes
 
     @transaction.atomic
-    def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         fields = form.changed_data if change else list(form.cleaned_data)
         before = {name: _text(form.initial.get(name)) for name in fields} if change else None
         super().save_model(request, obj, form, change)
@@ -222,7 +222,7 @@ class ModelAdmin(Restricted, unfold.admin.ModelAdmin):
             self._record(request, obj, "deleted")
 
     @transaction.atomic
-    def delete_model(self, request: HttpRequest, obj: models.Model) -> None:
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self._record(request, obj, "deleted")
         super().delete_model(request, obj)
 

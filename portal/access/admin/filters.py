@@ -16,9 +16,7 @@ MOST_CHOICES = 200
 class RelatedFilter(admin.RelatedFieldListFilter):
     """By a row that this one refers to. One statement for all choices."""
 
-    def field_choices(
-        self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin
-    ) -> list[tuple[Any, str]]:
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: admin.ModelAdmin) -> Any:
         rows = visible(field.remote_field.model._default_manager.all(), request.viewer)  # type: ignore[attr-defined]  # AccessMiddleware
         ordering = self.field_admin_ordering(field, request, model_admin)
         return [(row.pk, str(row)) for row in rows.order_by(*ordering)[:MOST_CHOICES]]

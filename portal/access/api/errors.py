@@ -58,8 +58,9 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
         error, method=request.method, url=url[len(mount) :] if mount and url.startswith(mount) else url
     )
     response = json_response(body, status=error.status)
-    if isinstance(exc, exceptions.Throttled) and exc.wait is not None:
-        response["Retry-After"] = str(int(exc.wait) + 1)
+    wait = getattr(exc, "wait", None)  # of a throttled call, in seconds
+    if wait is not None:
+        response["Retry-After"] = str(int(wait) + 1)
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -25,5 +25,4 @@ class APIBase(APIView):
 
     @property
     def viewer(self) -> Viewer:
-        viewer: Viewer = self.request.auth
-        return viewer
+        return cast("Viewer", self.request.auth)

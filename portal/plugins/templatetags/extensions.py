@@ -29,7 +29,8 @@ def extension(context: Context, template_name: str, key: str, **values: Any) -> 
     try:
         found = loader.get_template(template_name)
         with context.push(**values):
-            return mark_safe(found.template.render(context))  # noqa: S308  (what a template rendered is escaped there)
+            inner: Any = found  # of Django's own engine, which this tag belongs to
+            return mark_safe(inner.template.render(context))  # noqa: S308  (a template escapes what it renders)
     except Exception:
         # A third party's template, with any defect: its own place says so, the page itself is fine.
         log.exception("extension_failed", extension=key, template=template_name)

@@ -101,5 +101,5 @@ def plugins_page(site: AdminSite, request: HttpRequest) -> HttpResponse:
             )
         return HttpResponseRedirect(reverse("admin:plugins"))
     context = {**site.each_context(request), "title": "Plugins", "sections": sections()}
-    request.current_app = site.name  # type: ignore[attr-defined]  # as Django's own admin views do
+    request.current_app = site.name
     return TemplateResponse(request, "admin/plugins.html", context)

@@ -41,7 +41,10 @@ from tests.factories.sources import (
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-GROUP = "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata:\n  name: {name}\nspec:\n  type: team\n  children: []\n"
+GROUP = (
+    "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata:\n  name: {name}\n"
+    "spec:\n  type: team\n  children: []\n"
+)
 USER = (
     "apiVersion: backstage.io/v1alpha1\nkind: User\nmetadata:\n  name: {name}\nspec:\n  memberOf: [{group}]\n"
 )
