@@ -58,7 +58,7 @@ class LocationsView(StockView):
         operation_id="catalog_locations_create",
         parameters=[
             OpenApiParameter("dryRun", str, description="`true`: read and check the whole tree, store nothing."),
-            OpenApiParameter("onConflict", str, enum=["refresh", "reject"], description="When it is registered already."),
+            OpenApiParameter("onConflict", str, enum=["refresh", "reject"], description="If it is known already."),
         ],
         request={"application/json": LOCATION},
         responses={201: {"type": "object"}},
