@@ -1,7 +1,7 @@
 """The base of every admin class, and the admin of people, identities and tokens."""
 
 from portal.access.admin.actions import object_action
-from portal.access.admin.base import ModelAdmin, ReadOnlyAdmin, TabularInline, viewer_of
+from portal.access.admin.base import ModelAdmin, ReadOnlyAdmin, TabularInline, once, viewer_of
 from portal.access.admin.filters import FieldFilter, RelatedFilter
 from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
 from portal.access.admin.people import MembershipAdmin, PrincipalAdmin, UserAdmin
@@ -21,5 +21,6 @@ __all__ = [
     "TokenAdmin",
     "UserAdmin",
     "object_action",
+    "once",
     "viewer_of",
 ]

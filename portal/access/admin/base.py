@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache
+from functools import cache, wraps
 from typing import Any
 
 import unfold.admin
@@ -60,6 +60,19 @@ def age(then: datetime | None) -> SafeString:
     return format_html(
         '<time class="cb-time" datetime="{}" title="{}">{}</time>', then.isoformat(), exact, text
     )
+
+
+def once(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """For a field that reads further rows: unfold's templates ask for the content of a field several times."""
+
+    @wraps(method)
+    def show(self: Any, obj: Any) -> Any:
+        name = f"_shown_{method.__name__}"
+        if name not in obj.__dict__:
+            obj.__dict__[name] = method(self, obj)
+        return obj.__dict__[name]
+
+    return show
 
 
 @cache
@@ -142,6 +155,7 @@ class ModelAdmin(Restricted, unfold.admin.ModelAdmin):
     formfield_overrides = {
         models.JSONField: {"form_class": JSONField, "widget": JSONWidget},
         models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})},
+        models.URLField: {"assume_scheme": "https"},
     }
     list_per_page = 50
     list_max_show_all = 200
