@@ -189,11 +189,11 @@ class Looked(HTMLParser):
             self.dangers.append(tag)
         for name, value in attrs:
             plain = re.sub(r"[\s\x00-\x1f]", "", value or "").lower()
-            if name.startswith("on") or plain.startswith(("javascript:", "data:text", "vbscript:")):
-                if name in ("href", "src", "action", "formaction", "xlink:href", "srcset") or name.startswith(
-                    "on"
-                ):
-                    self.dangers.append(f"{tag} {name}={value}")
+            if name.startswith("on") or (
+                name in ("href", "src", "action", "formaction", "xlink:href", "srcset")
+                and plain.startswith(("javascript:", "data:text", "vbscript:"))
+            ):
+                self.dangers.append(f"{tag} {name}={value}")
             if name == "style" and "url(" in plain:
                 self.dangers.append(f"{tag} {name}={value}")
 

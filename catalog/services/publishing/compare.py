@@ -54,6 +54,7 @@ class Plan:
     hashes: dict[str, str] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    new: set[str] = field(default_factory=set)
 
     def has_work(self) -> bool:
         return bool(self.inserts or self.updates or self.moved or self.failed or self.missing or self.removed)
@@ -94,8 +95,10 @@ def compare(source: Source, found: Collected) -> Plan:
             _compare_own(plan, own[ref], declared, digest)
         elif ref not in others:
             plan.inserts.append(declared)
+            plan.new.add(ref)
         elif (owner := others[ref].source_id) is None or priorities.get(owner, 0) > source.priority:
             plan.updates.append((others[ref], declared))
+            plan.rows[ref] = others[ref]  # ours now, and perhaps the parent of what follows
         else:
             _lose(plan, others[ref], declared)
     _compare_absent(plan, own, found)
@@ -109,7 +112,8 @@ def _compare_own(plan: Plan, row: Row, declared: Declared, digest: str) -> None:
     place = (row.url, row.document_index, row.line, row.commit)
     parent = plan.rows.get(declared.parent_ref)
     moved = place != (declared.url, declared.document, declared.line, declared.commit)
-    if moved or row.state != Entity.State.ACTIVE or row.parent_id != (parent.id if parent else None):
+    adopted = declared.parent_ref in plan.new or row.parent_id != (parent.id if parent else None)
+    if moved or adopted or row.state != Entity.State.ACTIVE:
         plan.moved.append((row, declared))
 
 

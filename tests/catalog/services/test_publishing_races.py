@@ -174,7 +174,7 @@ steps = st.lists(
         st.tuples(st.just("rename"), st.integers(0, 1), st.sampled_from(FILES), st.sampled_from(FILES)),
         st.tuples(st.just("rank"), st.just(0), st.sampled_from((50, 150)), st.none()),
     ),
-    min_size=1, max_size=6,
+    min_size=1, max_size=5,
 )  # fmt: skip
 
 
@@ -225,7 +225,7 @@ def roots(tmp_path: Path, settings: Any) -> Iterator[Path]:
     yield tmp_path
 
 
-@examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(todo=steps)
 def test_after_any_edits_the_catalog_is_what_a_new_one_would_read(roots: Path, todo: list[Any]) -> None:
     remove_all_sources()
@@ -261,6 +261,23 @@ def test_when_the_winner_stops_declaring_an_entity_the_other_source_takes_over(r
     assert (taken.source, taken.label) == (files.folders[1].source, "second")
     assert taken.uid != uid
     assert files.folders[1].problems == []
+
+
+def test_a_location_that_appears_later_is_the_parent_of_what_it_led_to_before(roots: Path) -> None:
+    files = _Files(roots / "now")
+    files.do("write", 0, PARTS[0], [component("shop")])
+    files.do("write", 0, "a.yaml", [location("root", *[f"./{part}" for part in PARTS])])
+    assert entity("component:default/shop").parent is None
+    files.do("write", 0, PARTS[1], [component("stock")])
+    assert entity("component:default/shop").parent == entity("location:default/root")
+    files.do("write", 1, "a.yaml", [location("root", *[f"./{part}" for part in PARTS])])
+    files.do("write", 1, PARTS[0], [component("till")])
+    files.do("write", 1, PARTS[1], [])
+    files.do("rank", 0, 150, None)
+    assert entity("component:default/till").parent == entity("location:default/root"), (
+        "also where it was taken over"
+    )
+    assert_catalog_is_consistent()
 
 
 def test_a_source_that_is_ranked_lower_hands_over_what_others_declare_too(roots: Path) -> None:
