@@ -16,7 +16,7 @@ import orjson
 
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Collected, Declared, Rival
-from catalog.ingest.documents import Outcome, process_file
+from catalog.ingest.documents import Outcome, named_owner, process_file
 from catalog.ingest.locations import generated_name, location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
@@ -251,7 +251,8 @@ class _Walk:
                 )
                 # Stock cannot show such an entity, but others show their relations with it: its Location holds them.
                 self.hidden_relations[visit.parent] += processed.relations
-                self._refuse(replace(outcome, processed=None, problems=problems), url, visit)
+                owner = named_owner(processed.entity)
+                self._refuse(replace(outcome, processed=None, problems=problems, owner=owner), url, visit)
                 return
         self.found.problems += [(problem, processed.ref) for problem in outcome.problems]
         if not self._outranks(outcome, processed, url, visit):
@@ -274,6 +275,8 @@ class _Walk:
         said_better = rules & {"catalog.kind.unknown", "catalog.location.type"}
         problems = [p for p in outcome.problems if p.rule != "catalog.kind.not-allowed" or not said_better]
         self.found.problems += [(problem, outcome.ref) for problem in problems]
+        if outcome.owner:
+            self.found.owners[url, outcome.index] = outcome.owner
         first = problems[0]
         if outcome.ref and ("catalog.kind.not-allowed" not in rules or "catalog.location.type" in rules):
             self.found.failed.setdefault(outcome.ref, first)

@@ -53,6 +53,7 @@ class Collected:
         failed: references whose document is there but not valid now; their last good version stays.
         invalid: those of them whose own document is refused, so that nobody knows where they lead.
         problems: (finding, entity reference where one is known).
+        owners: owner that a refused document names, by address of its file and number in it.
         unread: files and folders that could not be read; what they declared before stays, marked missing. With an
             empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
@@ -63,6 +64,7 @@ class Collected:
     failed: dict[str, Problem] = field(default_factory=dict)
     invalid: set[str] = field(default_factory=set)
     problems: list[tuple[Problem, str]] = field(default_factory=list)
+    owners: dict[tuple[str, int], str] = field(default_factory=dict)
     rivals: list[Rival] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from catalog.ingest.hosts import Hosts
 from catalog.ingest.placeholders import ReadPlaceholder
@@ -11,7 +12,7 @@ from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
 from catalog.ingest.rules import AllowRules
 from catalog.kinds import KindRegistry
-from catalog.refs import LocationRef
+from catalog.refs import DEFAULT_NAMESPACE, LocationRef, RefError, parse_ref
 from portal.core.yaml import DEFAULT_LIMITS, Document, Limits, YamlError, load_documents
 
 
@@ -25,6 +26,7 @@ class Outcome:
         processed: the entity, when it is valid.
         problems: errors (there is no entity then) or warnings, with their places.
         ref: canonical reference, also of a rejected entity whose name was readable; else empty.
+        owner: canonical reference of the owner that a refused document names, where that can be read; else empty.
     """
 
     index: int
@@ -32,6 +34,7 @@ class Outcome:
     processed: Processed | None
     problems: tuple[Problem, ...] = ()
     ref: str = ""
+    owner: str = ""
 
 
 def process_file(
@@ -69,7 +72,8 @@ def process_file(
             )
         except Rejected as rejected:
             problems = located(rejected.problems, document, location.target)
-            yield Outcome(document.index, document.first_line, None, problems, rejected.ref)
+            owner = named_owner(document.value)
+            yield Outcome(document.index, document.first_line, None, problems, rejected.ref, owner)
             continue
         warnings: tuple[Problem, ...] = ()
         if processed.warnings or document.warnings:
@@ -77,6 +81,23 @@ def process_file(
             warnings += tuple(_tag_warning(text, document, location.target) for text in document.warnings)
             processed = replace(processed, warnings=warnings)
         yield Outcome(document.index, document.first_line, processed, warnings, processed.ref)
+
+
+def named_owner(value: Any) -> str:
+    """Canonical reference of ``spec.owner`` in a document that may be anything; empty where there is none to read."""
+    spec = value.get("spec") if isinstance(value, dict) else None
+    owner = spec.get("owner") if isinstance(spec, dict) else None
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    try:
+        found = parse_ref(
+            owner if isinstance(owner, str) else None,
+            default_kind="Group",
+            default_namespace=namespace if isinstance(namespace, str) and namespace else DEFAULT_NAMESPACE,
+        )
+    except RefError:
+        return ""
+    return str(found)
 
 
 def located(problems: Iterable[Problem], document: Document, url: str) -> tuple[Problem, ...]:

@@ -199,7 +199,7 @@ def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Fi
             if kind == "ownedBy" and of == declared.ref:
                 owners[of] = target
     for finding, ref in found.problems:
-        yield finding, ref, owners.get(ref, "")
+        yield finding, ref, owners.get(ref) or found.owners.get((finding.url, finding.document), "")
     for declared, winner in plan.conflicts:
         yield (
             Finding(

@@ -387,3 +387,20 @@ def test_a_problem_that_stays_keeps_the_time_it_was_first_seen(folder: Folder) -
     assert (later.pk, later.first_seen_at) == (first.pk, first.first_seen_at)
     assert later.line == (first.line or 0) + 1
     assert later.last_seen_at > first.last_seen_at
+
+
+def test_a_problem_of_an_entity_that_was_never_accepted_goes_to_the_owner_it_names(folder: Folder) -> None:
+    folder.write(
+        "a.yaml",
+        component("shop", owner="bookings", extra="namespace: sales\ntags: [No.Good]"),
+        component("Not a name", owner="user:maren"),
+        component("stock", owner="'a:b:c/'", extra="tags: [No.Good]"),
+        "kind: [unclosed\n",
+    )
+    folder.sync()
+    assert {(p.document, p.entity_ref, p.owner_ref) for p in folder.problems} == {
+        (0, "component:sales/shop", "group:sales/bookings"),
+        (1, "component:default/not a name", "user:default/maren"),
+        (2, "component:default/stock", ""),
+        (3, "", ""),
+    }
