@@ -17,7 +17,7 @@ from unfold.contrib.import_export.forms import ExportForm
 
 from catalog.models import Entity, EntityDocument, Problem, Relation
 from catalog.presenters.refs import entity_url
-from portal.access.admin import FieldFilter, ReadOnlyAdmin, viewer_of
+from portal.access.admin import FieldFilter, ReadOnlyAdmin, once, viewer_of
 from portal.access.viewer import Viewer
 
 MOST_SHOWN = 200
@@ -73,7 +73,6 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
     list_fullwidth = True
     resource_classes = (EntityResource,)
     export_form_class = ExportForm
-    should_escape_formulae = True
     fieldsets = (
         (None, {"fields": ("ref", "label", "type", "lifecycle", "owner", "system", "state", "state_reason")}),
         ("Where it comes from", {"fields": ("source", "file", "commit", "changed_at", "created_at")}),
@@ -116,6 +115,7 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
         return f"{entity.url} (document {entity.document_index + 1}, line {entity.line})"
 
     @admin.display(description="Problems")
+    @once
     def problems(self, entity: Entity) -> SafeString | str:
         rows = Problem.objects.visible_to(_viewer(entity)).filter(entity_ref=entity.ref)[:MOST_SHOWN]
         lines = [
@@ -125,6 +125,7 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
         return format_html_join("", '<p><a href="{}">{}</a>: {}</p>', lines) or "None"
 
     @admin.display(description="Relations")
+    @once
     def relations(self, entity: Entity) -> SafeString | str:
         """Both directions; of very many the first ones."""
         rows = Relation.objects.visible_to(_viewer(entity)).filter(source_ref=entity.ref)
@@ -134,6 +135,7 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
         )
 
     @admin.display(description="Document")
+    @once
     def document_text(self, entity: Entity) -> SafeString | str:
         rows = EntityDocument.objects.visible_to(_viewer(entity)).filter(entity=entity)
         text = rows.values_list("text", flat=True).first()

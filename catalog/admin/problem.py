@@ -25,7 +25,6 @@ class ProblemAdmin(ExportMixin, ReadOnlyAdmin):
     ordering = ("severity", "source", "url", "line", "id")
     list_fullwidth = True
     export_form_class = ExportForm
-    should_escape_formulae = True
     fieldsets = (
         (None, {"fields": ("severity", "message", "remedy", "rule")}),
         ("Where", {"fields": ("source", "url", "document", "line", "column", "path", "entity", "owner")}),

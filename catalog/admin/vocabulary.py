@@ -16,6 +16,7 @@ from catalog.models import AnnotationDefinition, TagDefinition
 from catalog.services.kinds import vocabulary_changed
 from portal.access.admin import ModelAdmin, viewer_of
 from portal.access.viewer import Viewer
+from portal.core.querysets import guarded_reads
 
 REASON = "an import compares with every row"
 
@@ -38,6 +39,10 @@ class VocabularyResource(resources.ModelResource):
     def get_queryset(self) -> QuerySet[Any]:
         rows: QuerySet[Any] = self._meta.model.objects.unrestricted(REASON)
         return rows
+
+    def validate_instance(self, *args: Any, **kwargs: Any) -> None:
+        with guarded_reads(False):  # unique means among all rows
+            super().validate_instance(*args, **kwargs)
 
     def after_save_instance(self, instance: Any, row: Any, **kwargs: Any) -> None:
         if not kwargs.get("dry_run"):
@@ -71,8 +76,6 @@ class VocabularyAdmin(ImportExportMixin, ModelAdmin):
 
     import_form_class = ImportForm
     export_form_class = ExportForm
-    should_escape_formulae = True
-    skip_admin_log = True
     autocomplete_fields = ("alias_of",)
     list_select_related = ("alias_of",)
 

@@ -11,7 +11,7 @@ import unfold.admin
 from django.contrib import admin, messages
 from django.db import models, transaction
 from django.db.models.fields.related import ForeignObjectRel
-from django.forms import BaseModelFormSet, ModelForm
+from django.forms import BaseModelFormSet, ModelChoiceField, ModelForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -19,6 +19,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
+from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from portal.access.admin.filters import RelatedFilter
@@ -133,10 +134,21 @@ class Restricted:
         return self._may(request, VIEW)
 
 
+class RestrictedFormSet(PaginationInlineFormSet):
+    """Rows of an inline; the hidden field that names each one knows only those that the viewer may see."""
+
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        key = form.fields.get(self._pk_field.name)
+        if isinstance(key, ModelChoiceField):
+            key.queryset = self.queryset
+
+
 class TabularInline(Restricted, unfold.admin.TabularInline):
     """Rows that belong to one object, on its page."""
 
     form = CuratedForm
+    formset = RestrictedFormSet
     extra = 0
     formfield_overrides = {
         **unfold.admin.TabularInline.formfield_overrides,

@@ -30,13 +30,10 @@ class CuratedForm(forms.ModelForm):
             self.add_error(field if field in self.fields else None, text)
         return cleaned
 
-    def validate_unique(self) -> None:
-        with guarded_reads(False):  # unique means among all rows, also those that the viewer may not see
-            super().validate_unique()
-
-    def validate_constraints(self) -> None:
+    def _post_clean(self) -> None:
+        """Django looks for rows with the same values here: among all rows, also those that the viewer may not see."""
         with guarded_reads(False):
-            super().validate_constraints()
+            super()._post_clean()  # type: ignore[misc]  # Django's own step of validation, not in the stubs
 
 
 class JSONField(forms.JSONField):
@@ -54,6 +51,12 @@ class JSONField(forms.JSONField):
                 text = f"Line {error.lineno}, column {error.colno}: {error.msg}."
                 raise forms.ValidationError(text, code="invalid") from None
             raise
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return forms.fields.InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         if isinstance(value, forms.fields.InvalidJSONInput):

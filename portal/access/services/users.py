@@ -111,7 +111,7 @@ def create_user(
 
 @transaction.atomic
 def update_user(*, actor: Viewer, user: User, changes: Mapping[str, Any]) -> User:
-    """Change a person. Taking ``is_active`` away ends sessions and tokens at their next request.
+    """Change a person. Taking ``is_active`` away ends sessions at their next request, tokens within a second.
 
     Raises:
         InputError: a value does not fit, or the field is not one of those that may be changed.

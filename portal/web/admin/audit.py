@@ -27,7 +27,6 @@ class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
     ordering = ("-id",)
     list_fullwidth = True
     export_form_class = ExportForm
-    should_escape_formulae = True
     fieldsets = (
         (None, {"fields": ("at", "actor", "verb", "object_type", "object_id", "object_name")}),
         ("What changed", {"fields": ("before", "after", "note")}),

@@ -1,0 +1,138 @@
+"""One of everything that a page may show, and the people who look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.utils import timezone
+
+from catalog.models import AnnotationDefinition, Entity, Kind, Problem, Source, Sync, TagDefinition
+from portal.access.models import Membership, Principal, Token, User
+from portal.access.viewer import Viewer
+from portal.audit.models import AuditEvent
+from portal.audit.services import record, seal
+from portal.connections.models import Connection
+from portal.events.models import Event
+from portal.events.services import publish
+from portal.events.services import seal as seal_events
+from portal.jobs.models import Job, Schedule
+from tests.factories.access import (
+    GroupFactory,
+    MembershipFactory,
+    PrincipalFactory,
+    StaffFactory,
+    TokenFactory,
+    UserFactory,
+)
+from tests.factories.catalog import document, store
+from tests.factories.connections import ConnectionFactory
+from tests.factories.jobs import JobFactory, ScheduleFactory
+
+
+@dataclass
+class World:
+    """Rows by what they are; ``tokens`` are the texts that clients send."""
+
+    member: User
+    staff: User
+    entity: Entity
+    source: Source
+    sync: Sync
+    problem: Problem
+    kind: Kind
+    annotation: AnnotationDefinition
+    tag: TagDefinition
+    principal: Principal
+    membership: Membership
+    token: Token
+    job: Job
+    schedule: Schedule
+    event: Event
+    connection: Connection
+    audit: AuditEvent
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def viewer(self) -> Viewer:
+        return Viewer(actor=f"user:{self.staff.username}", user_id=self.staff.pk, is_staff=True)
+
+
+def make_source(name: str = "team-a", **values: object) -> Source:
+    """A registered source that was never read."""
+    target = f"https://git.acme.example/{name}/catalog-info.yaml"
+    defaults = {
+        "target": target,
+        "entity_ref": f"location:default/generated-{name}",
+        "state": Sync.State.PARTIAL,
+    }
+    return Source.objects.create(name=name, **{**defaults, **values})
+
+
+def make_problem(source: Source, number: int = 1, **values: object) -> Problem:
+    """A problem of a source, at a line of its own."""
+    now = timezone.now()
+    defaults = {
+        "fingerprint": f"{number:040}",
+        "rule": "catalog.schema.required",
+        "message": "/spec must have required property 'owner'",
+        "remedy": "Add owner.",
+        "url": f"{source.target}#{number}",
+        "line": number,
+        "entity_ref": "component:default/shop",
+        "first_seen_at": now,
+        "last_seen_at": now,
+    }
+    return Problem.objects.create(source=source, **{**defaults, **values})
+
+
+def make_sync(source: Source, **values: object) -> Sync:
+    """A reading that is over."""
+    now = timezone.now()
+    defaults = {"state": Sync.State.DONE, "actor": "system:test", "started_at": now, "finished_at": now}
+    return Sync.objects.create(source=source, **{**defaults, **values})
+
+
+def make_world() -> World:
+    """One of everything, with the shipped kinds that the database has anyway."""
+    member, staff = UserFactory(username="member"), StaffFactory(username="curator", is_superuser=True)
+    texts = {"member": "cb_member", "staff": "cb_staff"}
+    TokenFactory(user=member, text=texts["member"])
+    token = TokenFactory(user=staff, text=texts["staff"], expires_at=timezone.now() + timedelta(days=3))
+    team = GroupFactory(ref="group:default/shop-team", title="Shop team")
+    principal = PrincipalFactory(ref="user:default/member", user=member)
+    shop = document(
+        "shop",
+        spec={"type": "service", "lifecycle": "production", "owner": "shop-team"},
+        relations=[("ownedBy", "group:default/shop-team"), ("partOf", "system:default/store")],
+    )
+    entity = store([shop, document("shop-team", kind="Group", spec={"type": "team", "children": []})])[0]
+    source = make_source()
+    Entity.objects.update(source=source)
+    record(actor="user:curator", verb="catalog.source.created", target=source, after={"name": source.name})
+    publish(events=[("catalog.source.synced", source.name, {"added": 1})])
+    seal()
+    seal_events()
+    now = timezone.now()
+    return World(
+        member=member,
+        staff=staff,
+        entity=entity,
+        source=source,
+        sync=make_sync(source),
+        problem=make_problem(source),
+        kind=Kind.objects.get(name="Component"),
+        annotation=AnnotationDefinition.objects.order_by("key")[0],
+        tag=TagDefinition.objects.create(name="java"),
+        principal=principal,
+        membership=MembershipFactory(member=principal, group=team),
+        token=token,
+        job=JobFactory(
+            subject="team-a", state=Job.State.FAILED, finished_at=now, error={"message": "It is away."}
+        ),
+        schedule=ScheduleFactory(),
+        event=Event.objects.get(),
+        connection=ConnectionFactory(credential="env:GIT_TOKEN"),
+        audit=AuditEvent.objects.get(),
+        tokens=texts,
+    )
