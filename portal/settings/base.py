@@ -267,6 +267,10 @@ UNFOLD = {
     "BORDER_RADIUS": "6px",
 }
 
+# Exports: what a spreadsheet would run as a formula becomes text; the audit record replaces the admin's own log.
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+IMPORT_EXPORT_SKIP_ADMIN_LOG = True
+
 # --- logs: one JSON line each, with the request id (portal.observability)
 CALLBOARD_LOG_FORMAT = env.str("CALLBOARD_LOG_FORMAT", "json")
 CALLBOARD_LOG_LEVEL = env.str("CALLBOARD_LOG_LEVEL", "INFO")
