@@ -13,7 +13,7 @@ from portal.access.admin import CuratedForm, ModelAdmin, object_action, viewer_o
 from portal.connections.hosts import PURPOSES
 from portal.connections.models import Connection
 from portal.connections.selectors import is_open
-from portal.connections.services import FIELDS, check_connection, delete_connection, save_connection
+from portal.connections.services import check_connection, delete_connection, save_connection
 
 
 class ConnectionForm(CuratedForm):
@@ -26,7 +26,7 @@ class ConnectionForm(CuratedForm):
 
     class Meta:
         model = Connection
-        fields = FIELDS
+        fields = ("purposes",)  # the admin adds its own
 
 
 @admin.register(Connection)
