@@ -21,6 +21,7 @@ class StockView(APIBase):
     """Signed-in only, whatever the client says it accepts; an unknown method is answered like an unknown path."""
 
     mount: ClassVar[str] = MOUNT
+    http_method_names = ["get", "head", "post", "put", "delete"]
     parser_classes = (JSONParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -33,7 +34,7 @@ class StockView(APIBase):
     def default_response_headers(self) -> dict[str, str]:
         return {}
 
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
+    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]  # DRF raises
         return nothing_here()
 
 
@@ -41,9 +42,6 @@ class UnknownPath(StockView):
     """Any path that nobody answers: 401 without a token, else 404 without a body."""
 
     schema = None
-
-    def http_method_not_allowed(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse:  # type: ignore[override]
-        return nothing_here()
 
 
 def nothing_here() -> HttpResponse:

@@ -80,7 +80,7 @@ def open_blob(digest: str) -> IO[bytes]:
     """
     name = _name(digest)
     # Closed by the caller, or below when it is not handed out.
-    copy: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115
+    copy: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  (handed to the caller)
     found = hashlib.sha256()
     try:
         with _storage().open(name, "rb") as stored:

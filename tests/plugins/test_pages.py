@@ -30,7 +30,7 @@ def known(settings: Any) -> Iterator[Registry]:
     for pages in (HELLO, STAFF, BROKEN):
         registry.register(pages)
     module = ModuleType("project_urls")
-    module.urlpatterns = [*urls.urlpatterns, *plugin_pages(registry)]  # type: ignore[attr-defined]
+    module.urlpatterns = [*urls.urlpatterns, *plugin_pages(registry)]  # type: ignore[attr-defined]  # a module
     settings.ROOT_URLCONF = module
     clear_url_caches()
     yield registry
