@@ -16,7 +16,6 @@ from catalog.ingest.sources import Limits
 from catalog.ingest.sources import session as session_module
 from catalog.models import Entity, Problem, Source, Sync
 from catalog.services.sources import create_source, request_sync
-from portal.jobs.models import Job
 from portal.jobs.running import run_job
 from tests.factories.access import StaffFactory
 from tests.factories.connections import ConnectionFactory
@@ -471,37 +470,4 @@ def test_a_git_server_that_hangs_is_given_up_and_what_it_gave_before_stays(
     assert (exists(SHOP), entity(SHOP).state) == (True, Entity.State.MISSING)
     assert_pages_show(browser, f"127.0.0.1:{port}", ref=SHOP)
     neighbour.assert_undisturbed()
-    assert_catalog_is_consistent()
-
-
-# ---------------------------------------------------------------------------------------------------------- one fetch
-
-
-@pytest.mark.req("R016")
-def test_ten_sources_in_one_repository_fetch_it_once_and_an_unchanged_commit_reads_no_file(
-    git_server: GitServer, settings: Any
-) -> None:
-    ConnectionFactory(host=git_server.host, base_url=git_server.base, kind="github", allow_private=True)
-    shop = git_server.repository("acme/many")
-    shop.commit({f"part{n}/catalog-info.yaml": component(f"part{n}") for n in range(10)})
-    sources = [
-        new_source(f"{git_server.base}/acme/many/blob/main/part{n}/catalog-info.yaml") for n in range(10)
-    ]
-
-    def read_all() -> list[Sync]:
-        for source in sources:
-            run_job(request_sync(actor=SYSTEM, source=source).pk)
-        return [Sync.objects.unrestricted("test").filter(source=s).latest("started_at") for s in sources]
-
-    assert [(s.state, s.entities) for s in read_all()] == [("done", 2)] * 10
-    assert git_server.fetches == 1
-    again = read_all()
-    assert [(s.state, s.files) for s in again] == [("unchanged", 0)] * 10
-    assert git_server.fetches == 1
-
-    shop.commit({"part3/catalog-info.yaml": component("part3", extra="title: Three")})
-    assert [s.changed for s in read_all()].count(0) == 9
-    assert document("component:default/part3")["metadata"]["title"] == "Three"
-    assert git_server.fetches == 2
-    assert not Job.objects.unrestricted("test").exclude(state="succeeded").exists()
     assert_catalog_is_consistent()
