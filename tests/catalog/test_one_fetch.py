@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from catalog.models import Sync
+from catalog.models import Source, Sync
 from catalog.services.sources import create_source, request_sync
 from portal.jobs.models import Job
 from portal.jobs.running import run_job
 from tests.factories.connections import ConnectionFactory
-from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, document
-from tests.services.git_server import GitServer, git_server
+from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, document, entity
+from tests.services.git_server import BareRepository, GitServer, git_server
 
 __all__ = ["git_server"]
 
@@ -50,3 +53,18 @@ def test_ten_sources_in_one_repository_fetch_it_once_and_an_unchanged_commit_rea
     assert git_server.fetches == 2
     assert not Job.objects.unrestricted("test").exclude(state="succeeded").exists()
     assert_catalog_is_consistent()
+
+
+def test_a_repository_on_disk_is_a_source_like_any_other(tmp_path: Path, settings: Any) -> None:
+    settings.CALLBOARD_FILE_ROOTS = [tmp_path / "roots"]
+    repository = BareRepository(tmp_path / "roots" / "shop.git")
+    commit = repository.commit({"catalog-info.yaml": component("shop")})
+    source = create_source(
+        actor=SYSTEM, sync=False, target=str(repository.path), type=Source.Type.GIT,
+        registered_by=Source.RegisteredBy.COMMAND,
+    )  # fmt: skip
+    run_job(request_sync(actor=SYSTEM, source=source).pk)
+    sync = Sync.objects.unrestricted("test").get(source=source)
+    assert (sync.state, sync.version, sync.error) == ("done", commit, "")
+    assert entity("component:default/shop").commit == commit
+    assert entity("component:default/shop").parent == entity(source.entity_ref)
