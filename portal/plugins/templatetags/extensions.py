@@ -8,11 +8,11 @@ import structlog
 from django import template
 from django.template import loader
 from django.template.context import Context
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from portal.plugins.producing import OUTCOMES
 
+FAILED = SafeString('<p class="dim">This part of the page failed. The rest is fine.</p>')
 log = structlog.get_logger(__name__)
 register = template.Library()
 
@@ -35,4 +35,4 @@ def extension(context: Context, template_name: str, key: str, **values: Any) -> 
         # A third party's template, with any defect: its own place says so, the page itself is fine.
         log.exception("extension_failed", extension=key, template=template_name)
         OUTCOMES.labels(key, "failed").inc()
-        return format_html('<p class="dim">This part of the page failed. The rest is fine.</p>')
+        return FAILED

@@ -1,0 +1,1 @@
+"""A plugin as anybody would write it."""
