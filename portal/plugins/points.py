@@ -91,7 +91,10 @@ class Pages(Extension):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck(Extension):
-    """Part of the readiness answer; ``check()`` returns an empty text or what is wrong."""
+    """What a plugin says of itself: ``check()`` returns an empty text or what is wrong.
+
+    Shown in the admin. It has no part in the readiness answer: a plugin must not take the house out of service.
+    """
 
     point: ClassVar[str] = "health"
     check: Callable[[], str]

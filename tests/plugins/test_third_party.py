@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 from prometheus_client import REGISTRY
 
 from portal.plugins import loading, producing
 from portal.plugins.models import ExtensionState
-from portal.plugins.points import POINTS, EntityCard, EntityTab, HealthCheck, HomeCard
+from portal.plugins.points import POINTS, EntityCard, EntityTab, HomeCard
 from portal.plugins.registry import Registry, registry
 from tests.factories.access import StaffFactory, UserFactory
 from tests.factories.catalog import document, store
@@ -218,5 +219,12 @@ def test_a_process_started_with_the_package_has_its_templates_and_pages(installe
     assert "apps True /x/example/" in ran.stdout, ran.stderr[-2000:]
 
 
-def test_the_readiness_answer_names_a_plugin_that_is_not_well(third_party: None) -> None:
-    assert "example" in [check.key for check in registry.active(HealthCheck)]
+def test_the_admin_shows_what_could_not_be_loaded_and_who_is_not_well(browser: Client) -> None:
+    browser.force_login(StaffFactory())
+    page = browser.get("/admin/plugins/").content.decode()
+    for error in BROKEN.values():
+        assert escape(error) in page
+    assert "health:unruly" in page and "the disk is full" in page and "health:example</code> says" not in page
+    cards = {card.title: card.count for card in browser.get("/admin/").context["cards"]}
+    assert cards["Broken plugins"] == len(BROKEN) + 1
+    assert browser.get("/health/ready").status_code == 200, "a plugin does not take the house out of service"

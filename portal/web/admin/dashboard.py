@@ -15,6 +15,7 @@ from portal.access.viewer import Viewer
 from portal.connections.models import Connection
 from portal.jobs.models import Job
 from portal.plugins.registry import registry
+from portal.web.admin.plugins import unwell
 
 RECENT = timedelta(days=1)
 SOON = timedelta(days=14)
@@ -48,7 +49,7 @@ def needs_a_person(viewer: Viewer) -> list[Card]:
     expiring = Token.objects.visible_to(viewer).filter(
         revoked_at=None, expires_at__gt=now, expires_at__lt=now + SOON
     )
-    broken = [plugin for plugin in registry.plugins if plugin.error]
+    broken = [*(plugin.name for plugin in registry.plugins if plugin.error), *unwell()]
     cards = [
         _card("Errors in sources", problems.filter(severity="error").count(), "bad", "report",
               "Documents or places that could not be taken", "catalog_problem", "?severity__exact=error"),
@@ -57,7 +58,7 @@ def needs_a_person(viewer: Viewer) -> list[Card]:
         _card("Failed jobs", jobs.count(), "bad", "error",
               "In the last 24 hours", "jobs_job", "?state__exact=failed"),
         Card("Broken plugins", len(broken), "bad" if broken else "ok", "extension_off",
-             "Installed, but could not be loaded", reverse("admin:plugins")),
+             "Could not be loaded, or say that they are not well", reverse("admin:plugins")),
         _card("Unresolved owners", _without_owner(viewer).count(), "warn", "person_off",
               "Entities whose owner is nobody the catalog knows", "catalog_entity", "?owner=unresolved"),
         _card("Warnings in sources", problems.filter(severity="warning").count(), "warn", "warning",

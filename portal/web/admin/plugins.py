@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
@@ -16,12 +16,15 @@ from portal.access.viewer import CURATE, Viewer
 from portal.audit.services import record
 from portal.core.errors import CallboardError
 from portal.plugins.models import ExtensionState
-from portal.plugins.points import Extension
+from portal.plugins.points import Extension, HealthCheck
+from portal.plugins.producing import produce
 from portal.plugins.registry import LoadedPlugin, registry
 from portal.plugins.services import switch_extension
 
 if TYPE_CHECKING:
     from django.contrib.admin import AdminSite
+
+HEALTH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,18 @@ def sections() -> list[Section]:
     return sorted(found, key=lambda section: (not section.plugin.error, section.plugin.name))
 
 
+def unwell() -> dict[str, str]:
+    """What the health checks of plugins complain about, by the key of the check. Each has a second to answer."""
+    found = {}
+    for check in registry.active(HealthCheck):
+        limited = replace(check, deadline=check.deadline or HEALTH_SECONDS)
+        made = produce(limited, lambda check=check: {"said": check.check()})  # type: ignore[misc]  # a default binds
+        said = made.problem or str((made.value or {}).get("said") or "")
+        if said:
+            found[check.full_key] = said[:300]
+    return found
+
+
 @transaction.atomic
 def flip(*, viewer: Viewer, key: str, enabled: bool) -> None:
     """Set a switch and record it.
@@ -100,6 +115,6 @@ def plugins_page(site: AdminSite, request: HttpRequest) -> HttpResponse:
                 request, f"{key} is {'on' if enabled else 'off'}, in every process within a second."
             )
         return HttpResponseRedirect(reverse("admin:plugins"))
-    context = {**site.each_context(request), "title": "Plugins", "sections": sections()}
+    context = {**site.each_context(request), "title": "Plugins", "sections": sections(), "unwell": unwell()}
     request.current_app = site.name
     return TemplateResponse(request, "admin/plugins.html", context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from portal.plugins.points import EntityCard, EntityTab, HomeCard, NavItem, Pages
+from portal.plugins.points import EntityCard, EntityTab, HealthCheck, HomeCard, NavItem, Pages
 from portal.plugins.registry import Registry
 
 OWNER = "unruly@acme.example"
@@ -75,6 +75,9 @@ class UnrulyPlugin:
                 url_name="web:home",
                 count=raising,
             )
+        )
+        registry.register(
+            HealthCheck(key="unruly", title="Unruly", owner=OWNER, check=lambda: "the disk is full")
         )
         registry.register(
             Pages(key="unruly", title="Unruly", owner=OWNER, urls="callboard_example.not_there")
