@@ -32,6 +32,8 @@ class FailedError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _parse(arguments)
+    # Asked to end, we end what we started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     kit = _kit(given.kit)
     data = Path(tempfile.mkdtemp(prefix="callboard-conformance-"))
     environment = _environment(data)
