@@ -21,7 +21,12 @@ LONGEST_LINE = 1_000
 def _fingerprint(finding: Finding, entity_ref: str) -> str:
     """The same place and rule is the same problem, also when lines above it come or go."""
     key = "\0".join((finding.url, entity_ref or str(finding.document), finding.rule, finding.path))
-    return hashlib.sha1(key.encode(), usedforsecurity=False).hexdigest()
+    return hashlib.sha1(key.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
+
+
+def _storable(text: str) -> str:
+    """What people wrote, without what a database cannot hold: NUL is shown by its sign, half a character by ``?``."""
+    return text.replace("\0", "\N{SYMBOL FOR NULL}").encode("utf-8", "replace").decode()
 
 
 def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, str]], now: datetime) -> int:
@@ -41,13 +46,15 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
             continue
         row = known.get(mark) or Problem(source=source, fingerprint=mark, first_seen_at=now)
         for field in FIELDS:
-            setattr(row, field, getattr(finding, field))
+            value = getattr(finding, field)
+            setattr(row, field, _storable(value) if isinstance(value, str) else value)
         row.source_line, row.corrected_line = (
             row.source_line[:LONGEST_LINE],
             row.corrected_line[:LONGEST_LINE],
         )
         row.path, row.url = row.path[:500], row.url[:2000]
-        row.entity_ref, row.owner_ref, row.last_seen_at = entity_ref[:260], owner_ref[:260], now
+        row.entity_ref, row.owner_ref = _storable(entity_ref)[:260], _storable(owner_ref)[:260]
+        row.last_seen_at = now
         new[mark] = row
     Problem.objects.unrestricted(REASON).filter(
         pk__in=[p.pk for mark, p in known.items() if mark not in new]

@@ -192,7 +192,7 @@ def test_a_list_takes_few_statements_and_is_light(
 
 
 def test_control_characters_in_a_descriptor_break_no_list(reader: Client) -> None:
-    store([document("x", title="a\0b", description="c\0d"), document("y", title="Y")])
+    store([document("x", title="a\x01b", description="c\x02d"), document("y", title="Y")])
     assert names(text_of(reader.get("/catalog/")))[-1] == "Y"
     assert reader.get("/catalog/default/component/x/").status_code == 200
     assert reader.get("/catalog/default/component/x/raw/").status_code == 200
