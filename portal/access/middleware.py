@@ -48,6 +48,15 @@ class AccessMiddleware(LoginRequiredMiddleware):
             answer: HttpResponseBase = await self.get_response(request)
             return answer
 
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], view_args: Any, view_kwargs: Any
+    ) -> HttpResponseBase | None:
+        # Views that ask for sign-in themselves (the API): a request with a token does not look into any session.
+        if not getattr(view_func, "login_required", True):
+            return None
+        refused: HttpResponseBase | None = super().process_view(request, view_func, view_args, view_kwargs)
+        return refused
+
     @contextmanager
     def _around(self, request: HttpRequest) -> Iterator[None]:
         request.viewer = SimpleLazyObject(lambda: _viewer(request))  # type: ignore[attr-defined]  # our addition

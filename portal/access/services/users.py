@@ -131,7 +131,8 @@ def update_user(*, actor: Viewer, user: User, changes: Mapping[str, Any]) -> Use
         return stored
     for field in before:
         setattr(stored, field, changes[field])
-    if stored.pk == actor.user_id and not (stored.is_active and stored.is_staff):
+    locks_out = not stored.is_active or (before.get("is_staff") and not stored.is_staff)
+    if stored.pk == actor.user_id and locks_out:
         raise NotAllowedError(
             "You would lock yourself out of admin.",
             code="access.user.self",

@@ -1,0 +1,193 @@
+"""Every address of Callboard, and what somebody gets there who is nobody, a member, or a curator.
+
+A new address needs an entry here; tests/access/test_walk.py says which is missing. Pages of the admin need one only
+when they are of a new sort: ``ADMIN_PAGES`` lists the sorts, and every registered model is walked through all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+SIGN_IN = 302
+PEOPLE = ("anonymous", "member", "staff")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One request to one address.
+
+    Attributes:
+        route: as the resolver has it.
+        path: an address of that route; ``{source}`` and the like are keys of the test's world.
+        anonymous, member, staff: the status that each gets.
+        data: body of the request; JSON for addresses below /api/.
+    """
+
+    route: str
+    path: str
+    anonymous: int
+    member: int
+    staff: int
+    method: str = "GET"
+    data: Any = field(default=None, compare=False, hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def page(route: str, path: str = "", *, member: int = 200, staff: int = 0, method: str = "GET") -> Entry:
+    """A page that asks for sign-in."""
+    return Entry(route, f"/{path or route}", SIGN_IN, member, staff or member, method)
+
+
+def public(
+    route: str, path: str = "", *, status: int = 200, signed_in: int = 0, method: str = "GET"
+) -> Entry:
+    """A page that has to be there before anybody has signed in; most of them send people on who have."""
+    return Entry(route, f"/{path or route}", status, signed_in or status, signed_in or status, method)
+
+
+def operation(
+    route: str, path: str = "", *, member: int = 200, staff: int = 0, method: str = "GET", data: Any = None
+) -> Entry:
+    """An operation of the API: 401 for nobody."""
+    return Entry(f"api/{route}", f"/api/{path or route}", 401, member, staff or member, method, data)
+
+
+ENTITY = "default/component/shop"
+PLACED = "<str:namespace>/<str:kind>/<str:name>"
+UID = "catalog/entities/by-uid/"
+NAMED = "<str:kind>/<str:namespace>/<str:name>"
+
+ENTRIES: tuple[Entry, ...] = (
+    # --- the shell
+    page("", "/".strip("/")),
+    page("settings/appearance/", member=405),
+    page("settings/appearance/", member=400, method="POST"),
+    public("health/live"),
+    public("health/ready"),
+    public("metrics", status=401),
+    # --- signing in
+    public("accounts/login/", signed_in=302),
+    public("accounts/logout/", status=302, signed_in=200),
+    public("accounts/inactive/"),
+    public("accounts/signup/", status=200, signed_in=302),
+    page("accounts/reauthenticate/"),
+    page("accounts/email/"),
+    public("accounts/confirm-email/"),
+    public("accounts/^confirm-email/(?P<key>[-:\\w]+)/$", "accounts/confirm-email/nothing/"),
+    page("accounts/password/change/"),
+    page("accounts/password/set/", member=302),
+    public("accounts/password/reset/"),
+    public("accounts/login/code/confirm/", status=302),
+    public("accounts/password/reset/key/done/"),
+    public("accounts/^password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$", "accounts/password/reset/key/1-x/"),
+    public("accounts/password/reset/done/"),
+    # --- the catalog
+    page("catalog/"),
+    page("catalog/", "catalog/?kind=component&owner=group:default/shop-team&q=shop"),
+    page("catalog/apis/", member=302),  # leads to the list of APIs
+    page("catalog/problems/"),
+    page("catalog/sources/"),
+    page("catalog/sources/<uuid:key>/", "catalog/sources/{source}/"),
+    page("catalog/sources/<uuid:key>/progress/", "catalog/sources/{source}/progress/"),
+    page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
+    page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
+    page("catalog/by-ref/<path:ref>", "catalog/by-ref/component:default/shop", member=302),
+    page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/"),
+    page(f"catalog/{PLACED}/", "catalog/default/component/nobody/", member=404),
+    page(f"catalog/{PLACED}/definition.txt", f"catalog/{ENTITY}/definition.txt", member=404),
+    page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/relations/"),
+    page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/raw/"),
+    # --- the API
+    page("api/docs/"),
+    operation("catalog/entities"),
+    operation("catalog/entities/by-query"),
+    operation("catalog/entities/by-query", method="POST", data={}),
+    operation("catalog/entities/by-refs", method="POST", data={"entityRefs": ["component:default/shop"]}),
+    operation("catalog/entity-facets", "catalog/entity-facets?facet=kind"),
+    operation("catalog/entity-facets", method="POST", data={"facets": ["kind"]}),
+    operation(f"catalog/entities/by-name/{NAMED}", "catalog/entities/by-name/component/default/shop"),
+    operation(f"catalog/entities/by-name/{NAMED}/ancestry", "catalog/entities/by-name/component/default/shop/ancestry"),
+    operation(f"{UID}<str:uid>", f"{UID}{{uid}}"),
+    operation(f"{UID}<str:uid>", f"{UID}{{uid}}", member=403, staff=204, method="DELETE"),
+    operation("catalog/locations"),
+    operation("catalog/locations", member=403, staff=400, method="POST", data={}),
+    operation("catalog/locations/by-query", method="POST", data={}),
+    operation(f"catalog/locations/by-entity/{NAMED}", "catalog/locations/by-entity/location/default/x", member=404),
+    operation("catalog/locations/<str:id>", "catalog/locations/{source}"),
+    operation("catalog/locations/<str:id>", "catalog/locations/{source}", member=403, staff=400, method="PUT", data={}),
+    operation("catalog/locations/<str:id>", "catalog/locations/{source}", member=403, staff=204, method="DELETE"),
+    operation("catalog/refresh", member=403, staff=400, method="POST", data={}),
+    operation("catalog/validate-entity", member=403, staff=400, method="POST", data={}),
+    operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
+    operation("catalog/openapi.json"),
+    operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
+    operation("schema/"),
+)  # fmt: skip
+
+OPERATIONS = tuple(entry for entry in ENTRIES if entry.route.startswith("api/") and entry.anonymous == 401)
+
+#: Sorts of pages of the admin: what a curator may get there. Nobody is sent to sign in, a member is kept out.
+ADMIN_PAGES: dict[str, frozenset[int]] = {
+    "": frozenset({200}),
+    "add/": frozenset({200, 403}),
+    "<path:object_id>/change/": frozenset({200}),
+    "<path:object_id>/history/": frozenset({200}),
+    "<path:object_id>/delete/": frozenset({200, 403}),
+    "<path:object_id>/": frozenset({302}),  # leads to the change page
+    "export/": frozenset({200}),
+    "import/": frozenset({200}),
+    "process_import/": frozenset({405}),
+    # actions on one object: a dialog that asks
+    "<path:object_id>/new-password/": frozenset({200}),
+    "<path:object_id>/revoke/": frozenset({200}),
+    "<path:object_id>/cancel/": frozenset({200}),
+    "<path:object_id>/check-now/": frozenset({200}),
+    "<path:object_id>/sync-now/": frozenset({200}),
+}
+#: Pages of the admin that are of no model, with an address and what a curator gets.
+ADMIN_SITE: dict[str, tuple[str, int]] = {
+    "admin/": ("/admin/", 200),
+    "admin/search/": ("/admin/search/?s=shop", 200),
+    "admin/plugins/": ("/admin/plugins/", 200),
+    "admin/login/": ("/admin/login/", 302),
+    "admin/logout/": ("/admin/logout/", 405),
+    "admin/password_change/": ("/admin/password_change/", 302),
+    "admin/password_change/done/": ("/admin/password_change/done/", 302),
+    "admin/autocomplete/": (
+        "/admin/autocomplete/?app_label=access&model_name=membership&field_name=group&term=s",
+        200,
+    ),
+    "admin/jsi18n/": ("/admin/jsi18n/", 200),
+    "admin/r/<path:content_type_id>/<path:object_id>/": ("/admin/r/1/1/", 404),
+    "admin/(?P<url>.*)$": ("/admin/nothing/here/", 404),
+}
+#: The page of one app, whose route lists them all.
+ADMIN_APP = "admin/^(?P<app_label>"
+
+
+def routes() -> Iterator[tuple[str, Any]]:
+    """Every route of the resolver with its view."""
+
+    def walk(patterns: list[Any], before: str) -> Iterator[tuple[str, Any]]:
+        for pattern in patterns:
+            route = before + str(pattern.pattern)
+            if isinstance(pattern, URLResolver):
+                yield from walk(pattern.url_patterns, route)
+            elif isinstance(pattern, URLPattern):
+                yield route, pattern.callback
+
+    yield from walk(get_resolver().url_patterns, "")
+
+
+def body_of(entry: Entry) -> dict[str, Any]:
+    """Arguments for Django's test client."""
+    if entry.path.startswith("/api/") and entry.method != "GET":
+        return {"data": json.dumps(entry.data), "content_type": "application/json"}
+    return {} if entry.data is None else {"data": entry.data}
