@@ -32,6 +32,15 @@ class Viewer:
     def is_signed_in(self) -> bool:
         return self.user_id is not None or self.is_system
 
+    # API requests carry their viewer as ``request.user``; these two words are the ones that are asked of any user.
+    @property
+    def is_authenticated(self) -> bool:
+        return self.is_signed_in
+
+    @property
+    def pk(self) -> int | None:
+        return self.user_id
+
     def allows(self, action: str) -> bool:
         """Whether this viewer may do ``action`` to anything at all, before any row is looked at."""
         if self.is_system:
