@@ -174,42 +174,28 @@ def cancel(*, actor: Viewer, job: Job) -> None:
 
 
 def sweep() -> dict[str, int]:
-    """Repair what died: ring for lost doorbells, queue jobs whose worker is gone, forget old ones.
+    """Repair what died: ring for lost doorbells, queue jobs whose worker is gone. One statement where all is well.
 
     Returns:
         Counts: rung, requeued, given_up.
     """
     now = timezone.now()
-    reason = "the sweeper looks after all jobs"
     counts = {"rung": 0, "requeued": 0, "given_up": 0}
-    dead = Job.objects.unrestricted(reason).filter(state=Job.State.RUNNING, lease_until__lt=now)
-    for job in dead.order_by("lease_until")[:200]:
-        same = Job.objects.filter(
-            pk=job.pk, state=Job.State.RUNNING, fence=job.fence, lease_until=job.lease_until
-        )
-        if job.cancel_requested:
-            counts["given_up"] += same.update(state=Job.State.CANCELLED, finished_at=now, lease_until=None)
-        elif job.attempts >= tries_of(job.kind):
-            counts["given_up"] += same.update(
-                state=Job.State.FAILED,
-                finished_at=now,
-                lease_until=None,
-                error={
-                    "code": "jobs.worker_lost",
-                    "message": f"Its worker was gone {job.attempts} times before it could finish.",
-                    "remedy": "Look at the worker's log around these times, then start the job again.",
-                },
-            )
-        else:
-            # The key is given up: a newer job of the same key may be waiting.
-            counts["requeued"] += same.update(
-                state=Job.State.QUEUED, lease_until=None, rung_at=None, run_after=now, key=""
-            )
-    due = Job.objects.unrestricted(reason).filter(state=Job.State.QUEUED, run_after__lte=now)
     unheard = Q(rung_at__isnull=True, created_at__lt=now - timedelta(seconds=1)) | Q(
         rung_at__lt=now - RING_AGAIN
     )
-    for job in due.filter(unheard).order_by("run_after")[:200]:
+    dead = Q(state=Job.State.RUNNING, lease_until__lt=now)
+    waiting = Q(state=Job.State.QUEUED, run_after__lte=now) & unheard
+    rows = Job.objects.unrestricted("the sweeper looks after all jobs").filter(dead | waiting)
+    for job in rows.order_by("run_after")[:400]:
+        if job.state == Job.State.RUNNING:
+            outcome = _take_back(job, now)
+            if outcome:
+                counts[outcome] += 1
+            if outcome == "requeued" and doorbell.ring(job.pk):
+                Job.objects.filter(pk=job.pk, state=Job.State.QUEUED, rung_at=None).update(rung_at=now)
+                counts["rung"] += 1
+            continue
         # Ever longer pauses: where all workers are busy for an hour, messages must not pile up by the thousand.
         if job.rung_at is not None and now - job.rung_at < job.rung_at - job.run_after:
             continue
@@ -217,6 +203,27 @@ def sweep() -> dict[str, int]:
         if mine and doorbell.ring(job.pk):
             counts["rung"] += 1
     return counts
+
+
+def _take_back(job: Job, now: datetime) -> str:
+    """End or queue a job whose lease ran out; says which, or nothing where somebody else was first."""
+    same = Job.objects.filter(
+        pk=job.pk, state=Job.State.RUNNING, fence=job.fence, lease_until=job.lease_until
+    )
+    if job.cancel_requested:
+        over = same.update(state=Job.State.CANCELLED, finished_at=now, lease_until=None)
+        return "given_up" if over else ""
+    if job.attempts >= tries_of(job.kind):
+        error = {
+            "code": "jobs.worker_lost",
+            "message": f"Its worker was gone {job.attempts} times before it could finish.",
+            "remedy": "Look at the worker's log around these times, then start the job again.",
+        }
+        over = same.update(state=Job.State.FAILED, finished_at=now, lease_until=None, error=error)
+        return "given_up" if over else ""
+    # The key is given up: a newer job of the same key may be waiting.
+    again = same.update(state=Job.State.QUEUED, lease_until=None, rung_at=None, run_after=now, key="")
+    return "requeued" if again else ""
 
 
 def forget_old_jobs() -> int:

@@ -11,15 +11,28 @@ import structlog
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 
+from portal.audit.models import AuditEvent
 from portal.audit.services import seal as seal_audit
+from portal.core.sealing import anything_waits
+from portal.events.models import Event
 from portal.events.services import seal as seal_events
 from portal.jobs.services import forget_old_jobs, sweep, tick
 
 log = structlog.get_logger(__name__)
+#: Seconds between two looks at what is due. Chores start on this beat, so that an idle scheduler wakes up seldom.
+BEAT = 0.5
+
+
+def seal() -> None:
+    """Positions for events and audit records, where any wait for one."""
+    if anything_waits(Event, AuditEvent):
+        seal_events()
+        seal_audit()
+
+
 # name, seconds between two runs, function: sealing stays well under a second behind, the rest may wait.
 CHORES = (
-    ("seal_events", 0.5, seal_events),
-    ("seal_audit", 0.5, seal_audit),
+    ("seal", BEAT, seal),
     ("tick", 1.0, tick),
     ("sweep", 2.0, sweep),
     ("forget_old_jobs", 3600.0, forget_old_jobs),
@@ -42,10 +55,11 @@ class Command(BaseCommand):
             signal.signal(number, lambda *_: stop.set())
         due = dict.fromkeys((name for name, _, _ in CHORES), 0.0)
         while not stop.is_set():
+            now = time.monotonic()
             for name, every, chore in CHORES:
-                if time.monotonic() < due[name]:
+                if now < due[name]:
                     continue
-                due[name] = time.monotonic() + every
+                due[name] = now + every - BEAT / 2
                 try:
                     chore()
                 except Exception:
@@ -54,4 +68,4 @@ class Command(BaseCommand):
                     log.exception("chore_failed", chore=name)
                     close_old_connections()
                     due[name] = time.monotonic() + 5
-            stop.wait(max(0.05, min(due.values()) - time.monotonic()))
+            stop.wait(max(0.0, now + BEAT - time.monotonic()))
