@@ -79,7 +79,7 @@ def reason_to_leave_out(item: pytest.Item, *, slow: bool) -> str:
         return "slow (run with --slow)"
     if (marker := item.get_closest_marker("database")) and marker.args[0] != engine_in_use():
         return f"about {marker.args[0]} only"
-    if not services_required() and (missing := missing_programs(item)):
+    if (missing := missing_programs(item)) and not services_required():
         return f"{', '.join(missing)} not installed"
     return ""
 

@@ -61,7 +61,9 @@ def test_required_services_are_not_left_out_but_fail(
     assert selection.missing_programs(item) == ["redis"], "which pytest_runtest_setup turns into a failure"
 
 
-def test_a_service_that_nobody_knows_is_a_mistake() -> None:
+@pytest.mark.parametrize("required", ["0", "1"])
+def test_a_service_that_nobody_knows_is_a_mistake(monkeypatch: pytest.MonkeyPatch, required: str) -> None:
+    monkeypatch.setenv("CALLBOARD_REQUIRE_SERVICES", required)
     with pytest.raises(pytest.UsageError, match="mongodb"):
         reason(pytest.mark.services("mongodb"))
 
