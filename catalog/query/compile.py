@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import BooleanField, F, Func
@@ -52,10 +53,9 @@ def compile_condition(condition: Condition, dictionary: Dictionary, alias: str =
         case Among(key, values):
             return _among(key, tuple(filter(is_storable, values)), dictionary, alias)
         case StartsWith(key, text):
-            return _matching(key, text, dictionary, alias, anywhere=False)
+            return _matching((key,), text, dictionary, alias, anywhere=False)
         case Contains(keys, text):
-            found = [_matching(key, text, dictionary, alias, anywhere=True) for key in keys]
-            return _combine(found, every=False)
+            return _matching(keys, text, dictionary, alias, anywhere=True)
         case Related(kind, targets):
             return _related(kind, targets, dictionary, alias)
         case Column(name, values):
@@ -123,24 +123,31 @@ def _among(key: str, values: tuple[str, ...], dictionary: Dictionary, alias: str
     return _combine([plain, concat(f"({column} IS NULL AND ", indexed, ")")], every=False)
 
 
-def _matching(key: str, text: str, dictionary: Dictionary, alias: str, *, anywhere: bool) -> Sql:
-    if not is_storable(text) or not is_storable(key):
+def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str, *, anywhere: bool) -> Sql:
+    """A value of one of the keys begins with the text, or has it anywhere."""
+    if not is_storable(text):
         return FALSE
     pattern = like(text, anywhere=anywhere)
-    if key in ENTITY_COLUMNS:
-        return concat(f"{alias}.{ENTITY_COLUMNS[key]}", pattern)
-    if key == UID:
-        return concat(uid_as_text(f"{alias}.uid"), pattern)
-    if key.startswith(RELATION):
-        narrower = concat(f"{COMPARABLE} AND r.target_ref", pattern)
-        return _relation(alias, key.removeprefix(RELATION), dictionary, narrower)
-    number = dictionary.key(key)
-    if number is None:
-        return FALSE
-    values = concat(
-        " AND a.value_id IN (SELECT v.id FROM catalog_attributevalue v WHERE v.lower", pattern, ")"
-    )
-    return _attribute(alias, number, values)
+    found: list[Sql] = []
+    numbers: list[int] = []
+    for key in keys:
+        if key in ENTITY_COLUMNS:
+            found.append(concat(f"{alias}.{ENTITY_COLUMNS[key]}", pattern))
+        elif key == UID:
+            found.append(concat(uid_as_text(f"{alias}.uid"), pattern))
+        elif key.startswith(RELATION):
+            narrower = concat(f"{COMPARABLE} AND r.target_ref", pattern)
+            found.append(_relation(alias, key.removeprefix(RELATION), dictionary, narrower))
+        elif (number := dictionary.key(key)) is not None:
+            numbers.append(number)
+    if numbers:
+        # It does not look at the row outside, so that it is worked out once. (As EXISTS it took SQLite seconds.)
+        inner = (
+            f"{alias}.id IN (SELECT a.entity_id FROM catalog_attributevalue v "
+            "JOIN catalog_entityattribute a ON a.value_id = v.id WHERE "
+        )
+        found.append(concat(inner, one_of("a.key_id", sorted(numbers)), " AND v.lower", pattern, ")"))
+    return _combine(found, every=False)
 
 
 def _related(kind: str, targets: tuple[str, ...] | None, dictionary: Dictionary, alias: str) -> Sql:

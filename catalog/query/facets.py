@@ -12,6 +12,8 @@ from catalog.query.conditions import COLUMNS
 from catalog.query.dictionary import RELATION, UID, Dictionary
 from catalog.query.sql import TRUE, Sql, concat, fetch, join, one_of, uid_as_text
 
+_CHOSEN = ", ".join(f"e.{column}" for column in ("id", "ref", "uid", *COLUMNS.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class FacetCount:
@@ -41,17 +43,27 @@ def count_values(groups: Sequence[FacetGroup], dictionary: Dictionary) -> list[d
         dictionary: has learned the keys.
     """
     found: list[dict[str, list[FacetCount]]] = []
+    tables: list[Sql] = []
     parts: list[Sql] = []
     names: dict[str, str] = {}
     for place, group in enumerate(groups):
         found.append({key: [] for key in group.keys})
+        entities = "catalog_entity"
+        if group.condition is not TRUE:
+            entities = f"g{place:d}"
+            chosen = concat(
+                f"{entities} AS MATERIALIZED (SELECT {_CHOSEN} FROM catalog_entity e WHERE ",
+                group.condition,
+                ")",
+            )
+            tables.append(chosen)
         numbers: list[int] = []
         types: list[str] = []
         for key in group.keys:
             if key in COLUMNS:
-                parts.append(_column(place, key, group.condition))
+                parts.append(_column(place, key, entities))
             elif key == UID:
-                parts.append(_uids(place, group.condition))
+                parts.append(_uids(place, entities))
             elif key.startswith(RELATION):
                 written = dictionary.types(key.removeprefix(RELATION))
                 types += written
@@ -60,10 +72,11 @@ def count_values(groups: Sequence[FacetGroup], dictionary: Dictionary) -> list[d
                 numbers.append(number)
                 names[str(number)] = key
         if numbers:
-            parts.append(_attributes(place, numbers, group.condition))
+            parts.append(_attributes(place, numbers, entities))
         if types:
-            parts.append(_relations(place, types, group.condition))
-    for place, key, value, count in fetch(join("UNION ALL", parts)) if parts else ():
+            parts.append(_relations(place, types, entities))
+    chosen_once = concat("WITH ", join(",", tables), " ") if tables else ""
+    for place, key, value, count in fetch(concat(chosen_once, join("UNION ALL", parts))) if parts else ():
         name = names.get(key, key)
         found[place][name].append(FacetCount(_text(name, value), count))
     for counted in found:
@@ -72,48 +85,36 @@ def count_values(groups: Sequence[FacetGroup], dictionary: Dictionary) -> list[d
     return found
 
 
-def _attributes(place: int, numbers: list[int], condition: Sql) -> Sql:
+def _attributes(place: int, numbers: list[int], entities: str) -> Sql:
     """Counted as integers; only the few that are left are looked up as texts."""
-    narrowed = Sql("")
-    if condition is not TRUE:
-        narrowed = concat(" AND a.entity_id IN (SELECT e.id FROM catalog_entity e WHERE ", condition, ")")
+    narrowed = "" if entities == "catalog_entity" else f" JOIN {entities} e ON e.id = a.entity_id"
     return concat(
         f"SELECT {place:d}, CAST(c.key_id AS text), "
-        "(SELECT v.text FROM catalog_attributevalue v WHERE v.id = c.value_id), c.n FROM (",
-        "SELECT a.key_id, a.value_id, COUNT(*) AS n FROM catalog_entityattribute a WHERE ",
+        "(SELECT v.text FROM catalog_attributevalue v WHERE v.id = c.value_id), c.n FROM ("
+        f"SELECT a.key_id, a.value_id, COUNT(*) AS n FROM catalog_entityattribute a{narrowed} WHERE ",
         one_of("a.key_id", numbers),
-        f" AND a.value_id > {NO_VALUE}",
-        narrowed,
-        " GROUP BY a.key_id, a.value_id) c",
+        f" AND a.value_id > {NO_VALUE} GROUP BY a.key_id, a.value_id) c",
     )
 
 
-def _relations(place: int, types: list[str], condition: Sql) -> Sql:
+def _relations(place: int, types: list[str], entities: str) -> Sql:
     """A relation may be declared by both ends, and its source need not be an entity."""
     return concat(
         f"SELECT {place:d}, '{RELATION}' || r.type, r.target_ref, COUNT(DISTINCT r.source_ref) "
-        "FROM catalog_relation r JOIN catalog_entity e ON e.ref = r.source_ref WHERE ",
+        f"FROM catalog_relation r JOIN {entities} e ON e.ref = r.source_ref WHERE ",
         one_of("r.type", types),
-        f"{COMPARABLE} AND ",
-        condition,
-        " GROUP BY r.type, r.target_ref",
+        f"{COMPARABLE} GROUP BY r.type, r.target_ref",
     )
 
 
-def _column(place: int, name: str, condition: Sql) -> Sql:
+def _column(place: int, name: str, entities: str) -> Sql:
     column = f"e.{COLUMNS[name]}"
     selected = uid_as_text(column) if name == "source" else f"CAST({column} AS text)"
-    return concat(
-        f"SELECT {place:d}, '{name}', {selected}, COUNT(*) FROM catalog_entity e WHERE ",
-        condition,
-        f" GROUP BY {column}",
-    )
+    return Sql(f"SELECT {place:d}, '{name}', {selected}, COUNT(*) FROM {entities} e GROUP BY {column}")
 
 
-def _uids(place: int, condition: Sql) -> Sql:
-    return concat(
-        f"SELECT {place:d}, '{UID}', {uid_as_text('e.uid')}, 1 FROM catalog_entity e WHERE ", condition
-    )
+def _uids(place: int, entities: str) -> Sql:
+    return Sql(f"SELECT {place:d}, '{UID}', {uid_as_text('e.uid')}, 1 FROM {entities} e")
 
 
 def _text(name: str, value: str | None) -> str:

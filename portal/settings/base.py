@@ -126,6 +126,7 @@ CACHES = {
 
 # --- workers: the Job row is the truth, these messages are doorbells (DESIGN, Jobs)
 CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+CELERY_BROKER_TRANSPORT = None if REDIS_URL else "portal.jobs.broker:Transport"
 BROKER_DIR = DATA_DIR / "broker"
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {}
