@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
+
+from portal.core.collector import settle
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings.local")
 
@@ -22,3 +24,8 @@ if settings.CELERY_BROKER_URL.startswith("filesystem"):
 @setup_logging.connect
 def _keep_our_logging(**_: object) -> None:
     """Connecting is enough: Celery then leaves the logging of ``portal.observability`` alone."""
+
+
+@worker_init.connect
+def _settle(**_: object) -> None:
+    settle()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
+from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -37,8 +38,12 @@ from portal.access.api.renderers import CONTENT_TYPE
 from portal.core.errors import InputError
 
 DEFAULT_LIMIT = 200
-#: Entities that are put together before the first byte goes out; longer lists are streamed in pieces of that size.
+#: Entities of which an answer is put together before its first byte goes out; longer lists are streamed.
+WHOLE = 10_000
 PIECE = 1_000
+# Of many clients that ask for the same 10 MB at once one makes them, and the others take its answer. It is held while
+# the database is read, never while a client is.
+_one_at_a_time = Lock()
 
 
 class EntitiesView(StockView):
@@ -73,11 +78,13 @@ class EntitiesView(StockView):
         if body is not None:
             return json_bytes(body)
         numbers = query.numbers()
-        pieces = _array(query, numbers, projection)
-        if len(numbers) > PIECE:
-            return StreamingHttpResponse(_kept(pieces, version, key), content_type=CONTENT_TYPE)
-        body = b"".join(pieces)
-        memory.put(version, key, body, len(body))
+        if len(numbers) > WHOLE:
+            return StreamingHttpResponse(_array(query, numbers, projection), content_type=CONTENT_TYPE)
+        with _one_at_a_time:
+            body = memory.get(version, key)
+            if body is None:
+                body = b"".join(_array(query, numbers, projection))
+                memory.put(version, key, body, len(body))
         return json_bytes(body)
 
 
@@ -189,10 +196,10 @@ class EntitiesByRefsView(StockView):
         where = parse_filters(given.many("filter"))
         if "query" in body:
             where = all_of(where, parse_predicate(body["query"]))
-        texts = EntityQuery(self.viewer, where=where).texts_by_ref(refs)
+        found = EntityQuery(self.viewer, where=where).documents_by_ref(refs)
         if projection is not None:
-            texts = {ref: projection.text(text) for ref, text in texts.items()}
-        return json_text('{"items":[', ",".join(texts.get(ref, "null") for ref in refs), "]}")
+            found = {ref: projection.text(document).encode() for ref, document in found.items()}
+        return json_bytes(b'{"items":[%b]}' % b",".join([found.get(ref, b"null") for ref in refs]))
 
 
 # --- pieces
@@ -218,21 +225,6 @@ def _array(query: EntityQuery, numbers: list[int], projection: Projection | None
             yield (opening + ",".join(texts)).encode()
             opening = ","
     yield b"[]" if opening == "[" else b"]"
-
-
-def _kept(pieces: Iterator[bytes], version: int | None, key: Hashable) -> Iterator[bytes]:
-    """The pieces as they come, remembered together unless that is too much."""
-    kept: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if version is not None and size <= memory.largest:
-            kept.append(piece)
-        else:
-            kept.clear()
-        yield piece
-    if kept and size <= memory.largest:
-        memory.put(version, key, b"".join(kept), size)
 
 
 def _decode_after(text: str, limit: int | None, offset: int | None) -> tuple[int | None, int | None]:

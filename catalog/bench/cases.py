@@ -43,7 +43,7 @@ def cases(refs: list[str], component: str) -> list[Case]:
     named = "&".join(f"facet={key}" for key in ("spec.type", "spec.lifecycle", "relations.ownedBy"))
     facets = f"{catalog}/entity-facets?{named}&filter=kind=component"
     fields = "fullTextFilterFields=metadata.name,metadata.title"
-    words = f"{catalog}/entities/by-query?limit=20&fullTextFilterTerm=data&{fields}"
+    words = f"{catalog}/entities/by-query?limit=20&fullTextFilterTerm=order&{fields}"
     return [
         Case(
             "by name",

@@ -32,14 +32,14 @@ def flatten(
         Rejected: two keys differ only in letter case (rule ``catalog.attribute.case``); stock cannot show such an
             entity either.
     """
-    written: set[str] = set()  # keys as the author wrote them
-    taken: set[str] = set()  # the same in lower case
+    taken: dict[str, str] = {}  # keys in lower case -> as the author wrote them first
+    doubles: set[str] = set()
     rows: dict[Attribute, None] = {}
 
     def add(path: str, value: Any) -> None:
-        written.add(path)
         key = path.lower()
-        taken.add(key)
+        if taken.setdefault(key, path) != path:
+            doubles.add(path)
         if value is None:
             rows[key, None, None] = None
             return
@@ -87,8 +87,8 @@ def flatten(
         add("metadata.uid", uid)
     for kind, target in relations:
         add(f"relations.{kind}", target)
-    if len(taken) != len(written):
-        raise Rejected([_same_keys(written)])
+    if doubles:
+        raise Rejected([_same_keys({*taken.values(), *doubles})])
     if len(max(taken, key=len)) > 100:
         return [row for row in rows if _units(row[0]) <= LONGEST_KEY]
     return list(rows)

@@ -9,18 +9,21 @@ from typing import TextIO
 from django.core.management.base import OutputWrapper
 
 from catalog.models import Source, Sync
+from portal.core.collector import settle
 from portal.jobs.models import Job
 from portal.jobs.running import run_job
 
 
 def wait_for_job(job: Job, *, quiet: bool, out: OutputWrapper | TextIO) -> Job:
     """Run ``job`` here unless a worker has it, and return it once it is over."""
+    settle()
     runner = threading.Thread(target=run_job, args=(job.pk,), daemon=True)
     runner.start()
-    shown = ""
+    shown, pause = "", 0.05
     rows = Job.objects.unrestricted("the command's own job").filter(pk=job.pk)
     while True:
-        runner.join(0.1)
+        runner.join(pause)
+        pause = min(pause * 1.5, 0.5)  # looking takes time from the job, which runs in this very process
         current = rows.get()
         text = (
             f"{current.progress_text} {current.progress_done}/{current.progress_total}"

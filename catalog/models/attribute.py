@@ -15,7 +15,10 @@ class AttributeKey(models.Model):
     """A dotted path, lower case."""
 
     id = models.AutoField(primary_key=True)
-    name = CodePointField(max_length=200, unique=True)
+    name = CodePointField(max_length=200)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("name",), name="catalog_attributekey_name")]
 
     def __str__(self) -> str:
         return self.name
@@ -25,8 +28,12 @@ class AttributeValue(models.Model):
     """A value as written, and lower-cased for comparing. The row with id 0 stands for "there, but no value"."""
 
     id = models.AutoField(primary_key=True)
-    text = CodePointField(max_length=200, unique=True)
-    lower = CodePointField(max_length=400, db_index=True)
+    text = CodePointField(max_length=200)
+    lower = CodePointField(max_length=400)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("text",), name="catalog_attributevalue_text")]
+        indexes = [models.Index(fields=("lower",), name="catalog_attributevalue_lower")]
 
     def __str__(self) -> str:
         return self.text

@@ -25,9 +25,7 @@ class Entity(models.Model):
         ORPHANED = "orphaned", "Orphaned"
 
     uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
-    ref = CodePointField(
-        max_length=200, unique=True, editable=False, help_text="kind:namespace/name, lower case."
-    )
+    ref = CodePointField(max_length=200, editable=False, help_text="kind:namespace/name, lower case.")
     kind = CodePointField(max_length=63, editable=False)
     namespace = CodePointField(max_length=63, editable=False)
     name = CodePointField(max_length=63, editable=False)
@@ -70,6 +68,7 @@ class Entity(models.Model):
     class Meta:
         verbose_name_plural = "entities"
         ordering = ("label", "ref")
+        constraints = [models.UniqueConstraint(fields=("ref",), name="catalog_entity_ref")]
         indexes = [
             models.Index(fields=("kind", "label", "ref"), name="catalog_entity_list"),
             models.Index(fields=("label", "ref"), name="catalog_entity_label"),

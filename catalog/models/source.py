@@ -166,10 +166,8 @@ class Problem(models.Model):
     rule = models.CharField(max_length=100, db_index=True, help_text="Stable name of the rule.")
     message = models.TextField()
     remedy = models.TextField(blank=True)
-    entity_ref = CodePointField(max_length=260, blank=True, db_index=True)
-    owner_ref = CodePointField(
-        max_length=260, blank=True, db_index=True, help_text="Who should mend it, where known."
-    )
+    entity_ref = CodePointField(max_length=260, blank=True)
+    owner_ref = CodePointField(max_length=260, blank=True, help_text="Who should mend it, where known.")
     url = models.CharField(max_length=2000, blank=True)
     document = models.PositiveIntegerField(null=True, blank=True)
     line = models.PositiveIntegerField(null=True, blank=True)
@@ -187,6 +185,10 @@ class Problem(models.Model):
     class Meta:
         ordering = ("source", "url", "document", "line", "id")
         constraints = [models.UniqueConstraint(fields=("source", "fingerprint"), name="catalog_problem_once")]
+        indexes = [
+            models.Index(fields=("entity_ref",), name="catalog_problem_entity"),
+            models.Index(fields=("owner_ref",), name="catalog_problem_owner"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.rule} at {self.url}:{self.line or 1}"
@@ -199,7 +201,7 @@ class Contender(models.Model):
     different file is one, and the entity stays with whoever has the better priority, then with whoever was first.
     """
 
-    entity_ref = CodePointField(max_length=200, db_index=True)
+    entity_ref = CodePointField(max_length=200)
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="contenders")
     parent_ref = CodePointField(max_length=200, blank=True, help_text="The Location that led there.")
     url = models.CharField(max_length=2000)
@@ -211,6 +213,7 @@ class Contender(models.Model):
 
     class Meta:
         ordering = ("entity_ref", "id")
+        indexes = [models.Index(fields=("entity_ref",), name="catalog_contender_entity")]
 
     def __str__(self) -> str:
         return f"{self.entity_ref} at {self.url}"

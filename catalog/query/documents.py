@@ -32,8 +32,10 @@ def _text(viewer: Viewer, wanted: Sql) -> str | None:
 
 
 def texts_by_ref(refs: Iterable[str], condition: Sql) -> dict[str, str]:
-    """Documents of these references, as far as they fit ``condition``, which holds what the viewer may see."""
-    wanted = list(dict.fromkeys(filter(is_storable, refs)))
+    """Documents of these references, each storable and named once, as far as they fit ``condition``, which holds what
+    the viewer may see.
+    """
+    wanted = list(refs)
     texts: dict[str, str] = {}
     for start in range(0, len(wanted), TOGETHER):
         statement = concat(

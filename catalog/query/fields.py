@@ -28,7 +28,7 @@ class Projection:
                 _put(kept, steps, value)
         return kept
 
-    def text(self, document: str) -> str:
+    def text(self, document: str | bytes) -> str:
         """The same for JSON text."""
         return orjson.dumps(self.apply(orjson.loads(document))).decode()
 

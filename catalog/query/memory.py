@@ -10,7 +10,7 @@ Nothing is remembered inside a transaction: it may see its own uncommitted rows,
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from django.db.models.signals import post_migrate
 from catalog.query.sql import Sql, fetch_one
 
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 _VERSION = Sql("SELECT value FROM catalog_dataversion WHERE name = 'entities'")
 
 ENTITIES = "entities"
@@ -73,9 +74,25 @@ class Memory:
             self._entries.move_to_end(key)
             return entry.value
 
+    def get_many(self, version: int | None, keys: Iterable[K]) -> dict[K, Any]:
+        """What was kept for any of the keys."""
+        if version is None:
+            return {}
+        with self._lock:
+            if version != self._version:
+                return {}
+            found = {key: entry.value for key in keys if (entry := self._entries.get(key)) is not None}
+            for key in found:
+                self._entries.move_to_end(key)
+            return found
+
     def put(self, version: int | None, key: Hashable, value: Any, size: int) -> None:
         """Keep ``value``, which takes ``size`` bytes. A number smaller than the one known is too late."""
-        if version is None or size > self.largest:
+        self.put_many(version, [(key, value, size)])
+
+    def put_many(self, version: int | None, entries: Iterable[tuple[Hashable, Any, int]]) -> None:
+        """Keep several: key, value, bytes."""
+        if version is None:
             return
         with self._lock:
             if self._version is None or version > self._version:
@@ -83,14 +100,19 @@ class Memory:
                 self._version = version
             elif version < self._version:
                 return
-            earlier = self._entries.pop(key, None)
-            if earlier is not None:
-                self.size -= earlier.size
-            self._entries[key] = _Entry(value, size + _OVERHEAD)
-            self.size += size + _OVERHEAD
-            while self.size > self.capacity:
-                _, oldest = self._entries.popitem(last=False)
-                self.size -= oldest.size
+            for key, value, size in entries:
+                if size <= self.largest:
+                    self._keep(key, value, size + _OVERHEAD)
+
+    def _keep(self, key: Hashable, value: Any, size: int) -> None:
+        earlier = self._entries.pop(key, None)
+        if earlier is not None:
+            self.size -= earlier.size
+        self._entries[key] = _Entry(value, size)
+        self.size += size
+        while self.size > self.capacity:
+            _, oldest = self._entries.popitem(last=False)
+            self.size -= oldest.size
 
     def recall(
         self, version: int | None, key: Hashable, make: Callable[[], T], size: Callable[[T], int]

@@ -258,10 +258,20 @@ class EntityQuery:
         """Documents of entities that this query listed, in order."""
         return texts_of(numbers)
 
-    def texts_by_ref(self, refs: Iterable[str]) -> dict[str, str]:
+    def documents_by_ref(self, refs: Iterable[str]) -> dict[str, bytes]:
         """Documents of these canonical references, as far as they fit; other writings of a reference are nobody's."""
+        version = self.remembered_under
+        about = f"document {self.scope.key!r} {self.condition!r}"  # a text, as its hash is taken only once
+        keys: dict[str, Hashable] = {ref: (about, ref) for ref in refs if is_storable(ref)}
+        known = memory.get_many(version, keys.values())
+        documents = {ref: known[key] for ref, key in keys.items() if key in known}
+        if len(documents) == len(keys):
+            return documents
         self._learned([self.condition])
-        return texts_by_ref(refs, self._seen(self.condition))
+        missing = [ref for ref in keys if ref not in documents]
+        read = {ref: text.encode() for ref, text in texts_by_ref(missing, self._seen(self.condition)).items()}
+        memory.put_many(version, [(keys[ref], document, len(document)) for ref, document in read.items()])
+        return documents | read
 
     # --- inside
 

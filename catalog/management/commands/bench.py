@@ -148,6 +148,7 @@ def _repository(folder: Path, entities: int) -> Path:
         ["init", "-q", "-b", "main"],
         ["add", "."],
         [*author, "commit", "-q", "-m", "The company"],
+        ["repack", "-a", "-d", "-q"],  # as a server keeps it: otherwise it packs while we wait
     ):
         subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
     return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from catalog.models.attribute import NO_VALUE
 from portal.core.bulk import fetch_where, insert_rows, next_ids
 
 LONGEST = 200
+_NOTHING = -1
 CONTENT_COLUMNS = ("label", "type", "lifecycle", "owner_ref", "system_ref")
 PLACE_COLUMNS = ("source_id", "parent_id", "url", "document_index", "line", "commit", "sync_id")
 ENTITY_COLUMNS = (
@@ -81,42 +82,43 @@ class AttributeWriter:
     """Collects attributes of entities, then writes them with their dictionaries in one go."""
 
     def __init__(self) -> None:
-        self._rows: set[tuple[int, str, str | None]] = set()
+        # Keys and values are numbered here first, and the numbers replaced by those of the database at the end.
+        self._rows: list[tuple[int, int, int]] = []
+        self._keys: dict[str, int] = {}
+        self._values: dict[str, int] = {}
 
     def add(self, entity_id: int, entity: dict[str, Any]) -> None:
-        """Take in what is searchable of ``entity``; relations are asked of their own table."""
+        """Take in what is searchable of ``entity``, once each; relations are asked of their own table."""
         metadata = entity["metadata"]
         shown = {
             **entity,
             "metadata": {**metadata, "annotations": without_scripts(metadata.get("annotations") or {})},
         }
-        self._rows.update((entity_id, key, original) for key, _, original in flatten(shown))
+        keys, values, rows = self._keys, self._values, self._rows
+        for key, _, original in flatten(shown):
+            value = _NOTHING if original is None else values.setdefault(original, len(values))
+            rows.append((entity_id, keys.setdefault(key, len(keys)), value))
 
     def write(self) -> None:
-        keys = self._keys({key for _, key, _ in self._rows})
-        values = self._values({value for _, _, value in self._rows if value is not None})
+        keys = self._key_ids()
+        values = [*self._value_ids(), NO_VALUE]  # what counts as no value stands at -1
         insert_rows(
             EntityAttribute,
             ("entity_id", "key_id", "value_id"),
-            (
-                (entity, keys[key], NO_VALUE if value is None else values[value])
-                for entity, key, value in sorted_rows(self._rows)
-            ),
+            ((entity, keys[key], values[value]) for entity, key, value in self._rows),
         )
 
-    @staticmethod
-    def _keys(names: set[str]) -> dict[str, int]:
+    def _key_ids(self) -> list[int]:
         known = dict(AttributeKey.objects.values_list("name", "id"))
-        new = sorted(names - known.keys())
+        new = sorted(self._keys.keys() - known.keys())
         ids = next_ids(AttributeKey, len(new))
         insert_rows(AttributeKey, ("id", "name"), zip(ids, new, strict=True))
         known.update(zip(new, ids, strict=True))
-        return known
+        return [known[name] for name in self._keys]
 
-    @staticmethod
-    def _values(texts: set[str]) -> dict[str, int]:
-        known: dict[str, int] = dict(fetch_where(AttributeValue, "text", list(texts), "text", "id"))
-        new = sorted(texts - known.keys())
+    def _value_ids(self) -> list[int]:
+        known: dict[str, int] = dict(fetch_where(AttributeValue, "text", list(self._values), "text", "id"))
+        new = sorted(self._values.keys() - known.keys())
         ids = next_ids(AttributeValue, len(new))
         insert_rows(
             AttributeValue,
@@ -124,9 +126,4 @@ class AttributeWriter:
             ((i, t, t.lower()) for i, t in zip(ids, new, strict=True)),
         )
         known.update(zip(new, ids, strict=True))
-        return known
-
-
-def sorted_rows(rows: Iterable[tuple[int, str, str | None]]) -> list[tuple[int, str, str | None]]:
-    """By entity, so that the rows of one entity lie together."""
-    return sorted(rows, key=lambda row: row[0])
+        return [known[text] for text in self._values]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, local
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.db.models import Q
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.models import Entity
+from catalog.query.memory import memory
 from portal.access import querysets
 from portal.access.models import Token
 from portal.access.services import revoke_token
@@ -359,6 +362,7 @@ def test_a_long_list_is_streamed_and_whole(api: Api, monkeypatch: pytest.MonkeyP
     from catalog.api import entities
 
     monkeypatch.setattr(entities, "PIECE", 2)
+    monkeypatch.setattr(entities, "WHOLE", 4)
     store([document(f"e{i}") for i in range(5)])
     answer = api.get(f"{CATALOG}/entities?order=desc:metadata.name&fields=metadata.name")
     assert answer.streaming
@@ -381,6 +385,64 @@ def test_whole_answers_are_remembered_until_the_next_publication(api: Api, catal
     )  # the number of the last publication, and nothing for the token within a second
     store([document("new")])
     assert all(api.get(CATALOG + path).content != first[path] for path in paths)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_ask_for_everything_at_once_one_makes_the_answer(
+    api: Api, catalog: list[Entity], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from catalog.api import entities
+
+    made, put_together = [], entities._array
+    everybody_looked = Barrier(4)
+    first_look = memory.get
+
+    def slowly(*args: Any) -> Any:
+        made.append(1)
+        return put_together(*args)
+
+    def look(version: int | None, key: Any) -> Any:
+        found = first_look(version, key)
+        if key[0] == "list" and not looked.value:
+            looked.value = True
+            everybody_looked.wait(10)
+        return found
+
+    class Looked(local):
+        value = False
+
+    looked = Looked()
+    monkeypatch.setattr(entities, "_array", slowly)
+    monkeypatch.setattr(memory, "get", look)
+
+    def ask(_: int) -> bytes:
+        try:
+            return api.get(f"{CATALOG}/entities?filter=kind=component").content
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = set(pool.map(ask, range(4)))
+    assert (len(answers), len(made)) == (1, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_references_that_were_asked_for_before_cost_the_number_alone(api: Api, catalog: list[Entity]) -> None:
+    refs = [entity.ref for entity in catalog]
+
+    def ask(wanted: list[str]) -> list[str | None]:
+        items = api.post(
+            f"{CATALOG}/entities/by-refs", {"entityRefs": wanted}, content_type="application/json"
+        ).json()["items"]
+        return [item and item["metadata"]["name"] for item in items]
+
+    first = ask(refs[:2])
+    with CaptureQueriesContext(connection) as seen:
+        assert ask([*refs[:2], "component:default/nobody"]) == [*first, None]
+    assert len(seen) == 2, "the number, and one statement for the reference that is not known"
+    with CaptureQueriesContext(connection) as seen:
+        assert ask([refs[1], refs[0], refs[1]]) == [first[1], first[0], first[1]]
+    assert len(seen) == 1
 
 
 STATEMENTS = {

@@ -41,7 +41,7 @@ def test_a_condition_finds_what_fits_as_list_queryset_and_count(
             assert found(query) == oracle.refs(expected)
             assert uids(query.document_page(50).texts) == sorted(d["metadata"]["uid"] for d in expected)
             assert query.count() == len(expected)
-            assert sorted(query.texts_by_ref(oracle.refs(catalog))) == oracle.refs(expected)
+            assert sorted(query.documents_by_ref(oracle.refs(catalog))) == oracle.refs(expected)
 
 
 @many

@@ -243,7 +243,7 @@ def test_nobody_sees_nothing_and_counts_nothing(catalog: list[Entity]) -> None:
     query = EntityQuery(ANONYMOUS)
     assert (names(query), query.count(), query.document_page(10).texts) == ([], 0, [])
     assert query.facets(["kind", "owner"]) == {"kind": [], "owner": []}
-    assert query.texts_by_ref([entity.ref for entity in catalog]) == {}
+    assert query.documents_by_ref([entity.ref for entity in catalog]) == {}
     assert query.page(10).entities == []
 
 
@@ -262,7 +262,9 @@ def test_a_narrowed_viewer_gets_lists_counts_and_facets_of_what_is_visible_only(
     assert query.numbers_by_all([], limit=10, offset=0)[0] == query.numbers()
     assert [(c.value, c.count) for c in query.facets(["kind"])["kind"]] == [("API", 1)]
     assert EntityQuery(VIEWER).facets(["spec.type"]) == {"spec.type": []}
-    assert list(query.texts_by_ref(["component:default/plain", "api:default/shop"])) == ["api:default/shop"]
+    assert list(query.documents_by_ref(["component:default/plain", "api:default/shop"])) == [
+        "api:default/shop"
+    ]
 
 
 # --- statements
@@ -283,7 +285,7 @@ def test_a_narrowed_viewer_gets_lists_counts_and_facets_of_what_is_visible_only(
             2,
         ),
         (lambda q: q.facets(["kind", "relations.ownedby"]), 3),
-        (lambda q: q.texts_by_ref(["component:default/plain"]), 2),
+        (lambda q: q.documents_by_ref(["component:default/plain"]), 2),
     ],
 )
 def test_each_question_costs_one_statement_and_one_for_the_words_in_it(ask: Any, statements: int) -> None:
