@@ -8,11 +8,11 @@ from django.urls import include, path
 from portal.web.plugin_pages import plugin_pages
 
 urlpatterns = [
+    path("api/catalog/", include("catalog.api.urls")),  # first: it is asked most, and by far
     path("", include("portal.web.urls")),
     path("", include("portal.observability.urls")),
     path("accounts/", include("allauth.urls")),
     path("catalog/", include("catalog.urls")),
-    path("api/catalog/", include("catalog.api.urls")),
     path("api/", include("portal.web.api_urls")),
     path("admin/", admin.site.urls),
     *plugin_pages(),

@@ -57,8 +57,8 @@ class Installation:
         found: dict[str, object] = json.loads(self.manage(*arguments, "--json").splitlines()[-1])
         return found
 
-    def start(self, workers: int = 2, threads: int = 8) -> None:
-        """Web as in production (gunicorn gthread), one worker, one scheduler."""
+    def start(self, workers: int = 2, threads: int = 4) -> None:
+        """Web as in ``deploy/gunicorn.conf.py``, one worker, one scheduler."""
         web = ["gunicorn", "-k", "gthread", "-w", str(workers), "--threads", str(threads), "--keep-alive", "75",
                "-b", f"127.0.0.1:{self.port}", "--log-level", "warning", "portal.wsgi"]  # fmt: skip
         worker = ["celery", "-A", "portal.celery", "worker", "--pool", "threads", "-c", "4", "--without-gossip",

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from catalog.bench.cases import Case
@@ -50,8 +50,20 @@ def _request(connection: http.client.HTTPConnection, case: Case, token: str) -> 
     return taken, size
 
 
-def measure(case: Case, *, port: int, token: str, clients: int, seconds: float) -> Figures:
-    """Latency at one client, then requests per second at ``clients``, each for at most ``seconds``."""
+def measure(case: Case, *, port: int, token: str, clients: int, seconds: float, rounds: int = 1) -> Figures:
+    """Latency at one client, then requests per second at ``clients``; the best of several rounds.
+
+    The best, because whatever else runs on the machine only ever adds.
+
+    Args:
+        seconds: how long each kind of figure is measured in a round, at most.
+    """
+    found = [_measure(case, port=port, token=token, clients=clients, seconds=seconds) for _ in range(rounds)]
+    fastest = min(found, key=lambda figures: figures.p50)
+    return replace(fastest, per_second=max(figures.per_second for figures in found))
+
+
+def _measure(case: Case, *, port: int, token: str, clients: int, seconds: float) -> Figures:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     size, taken = 0, list[float]()
     for _ in range(5):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection, models
+
+T = TypeVar("T")
 
 
 def next_ids(model: type[models.Model], count: int) -> list[int]:
@@ -80,13 +82,27 @@ def _pieces(rows: Iterable[Sequence[Any]]) -> Iterator[list[Sequence[Any]]]:
         yield piece
 
 
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+def meanwhile(rows: Sequence[T], work: Iterable[object]) -> Iterator[T]:
+    """``rows`` for ``insert_rows``, with a share of ``work`` done after each piece of them, and all of it at the end.
+
+    PostgreSQL stores rows and keeps its indexes on another processor than ours, so that both take no longer than one.
+
+    Args:
+        work: does something each time it is asked for the next item, such as a generator that yields now and then.
+    """
+    shares = iter(work)
+    for start in range(0, len(rows), PIECE):
+        yield from rows[start : start + PIECE]
+        next(shares, None)
+    for _ in shares:
+        pass
 
 
 def _copy_text(value: str | int | None) -> str:
     """One value in the text form of COPY."""
     if type(value) is str:
-        return value if value.isalnum() else value.translate(_ESCAPES)
+        # Each looks for one byte; str.translate looks at every character, which takes documents several times as long.
+        return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
     return "\\N" if value is None else str(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,12 +30,14 @@ from catalog.services.publishing.rows import (
     place_values,
 )
 from catalog.services.versions import ENTITIES, claim_version, current_version
-from portal.core.bulk import insert_rows, next_ids
+from portal.core.bulk import insert_rows, meanwhile, next_ids
 from portal.core.errors import ServiceUnavailableError
 
 Writing = Callable[[], AbstractContextManager[None]]
 Progress = Callable[[int, int, str], None]
 SQLITE_SECONDS = 1.0
+#: Entities that are worked on between two pieces of a COPY.
+STEP = 250
 SQLITE_ROWS = 250
 TRIES = 50
 
@@ -191,9 +193,8 @@ class _Writer:
             Entity.objects.filter(parent_id__in=keys).update(parent=None)
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=keys).delete()
             Entity.objects.unrestricted(REASON).filter(pk__in=keys).delete()
-        self._insert(part.inserts, new_ids, others)
+        self._insert(part.inserts, new_ids, others, added)
         self._update(part.updates, others)
-        insert_rows(Relation, ("origin_id", "source_ref", "type", "target_ref"), sorted(added))
         self._move(part.moved)
         self._mark_missing(part.missing)
         self._rewrite(shown - own - leaving, others, {row.ref: problem for row, problem in part.failed})
@@ -249,33 +250,46 @@ class _Writer:
         return place_values(declared, source_id=self.source.pk, parent_id=parent, sync_id=self.sync_id)
 
     def _insert(
-        self, inserts: list[Declared], ids: list[int], others: dict[str, set[tuple[str, str, str]]]
+        self,
+        inserts: list[Declared],
+        ids: list[int],
+        others: dict[str, set[tuple[str, str, str]]],
+        relations: set[tuple[int, str, str, str]],
     ) -> None:
-        if not inserts:
-            return
-        rows, documents, attributes = [], [], AttributeWriter()
-        for entity_id, declared in zip(ids, inserts, strict=True):
-            uid = uuid.uuid4()
-            text, etag = final_document(
-                declared.entity, uid=str(uid), relations=self._shown(declared.ref, others)
-            )
-            digest = self.hashes[declared.ref]
-            rows.append(
-                entity_row(
-                    declared,
-                    id=entity_id,
-                    uid=uid,
-                    etag=etag,
-                    digest=digest,
-                    place=self._place(declared),
-                    now=self.now,
-                )
-            )
-            documents.append((entity_id, text))
-            attributes.add(entity_id, declared.entity)
+        """New entities, and all new relations. Keys are checked at the end, so that the order is free."""
+        rows: list[tuple[Any, ...]] = []
+        documents: list[tuple[int, str]] = []
+        attributes = AttributeWriter()
+
+        def take_attributes() -> Iterator[None]:
+            for part in chunks(list(zip(ids, inserts, strict=True)), STEP):
+                for entity_id, declared in part:
+                    attributes.add(entity_id, declared.entity)
+                yield
+
+        def finish_documents() -> Iterator[None]:
+            for part in chunks(list(zip(ids, inserts, strict=True)), STEP):
+                for entity_id, declared in part:
+                    row, text = self._new_row(entity_id, declared, others)
+                    rows.append(row)
+                    documents.append((entity_id, text))
+                yield
+
+        columns = ("origin_id", "source_ref", "type", "target_ref")
+        insert_rows(Relation, columns, meanwhile(sorted(relations), take_attributes()))
+        attributes.write(finish_documents())
         insert_rows(Entity, ENTITY_COLUMNS, rows)
         insert_rows(EntityDocument, ("entity_id", "text"), documents)
-        attributes.write()
+
+    def _new_row(
+        self, entity_id: int, declared: Declared, others: dict[str, set[tuple[str, str, str]]]
+    ) -> tuple[tuple[Any, ...], str]:
+        uid = uuid.uuid4()
+        relations = self._shown(declared.ref, others)
+        text, etag = final_document(declared.entity, uid=str(uid), relations=relations)
+        digest, place = self.hashes[declared.ref], self._place(declared)
+        row = entity_row(declared, id=entity_id, uid=uid, etag=etag, digest=digest, place=place, now=self.now)
+        return row, text
 
     def _update(
         self, updates: list[tuple[Row, Declared]], others: dict[str, set[tuple[str, str, str]]]

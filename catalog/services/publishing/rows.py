@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Declared
 from catalog.models import AttributeKey, AttributeValue, Entity, EntityAttribute
 from catalog.models.attribute import NO_VALUE
-from portal.core.bulk import fetch_where, insert_rows, next_ids
+from portal.core.bulk import fetch_where, insert_rows, meanwhile, next_ids
 
 LONGEST = 200
 _NOTHING = -1
@@ -99,14 +99,12 @@ class AttributeWriter:
             value = _NOTHING if original is None else values.setdefault(original, len(values))
             rows.append((entity_id, keys.setdefault(key, len(keys)), value))
 
-    def write(self) -> None:
+    def write(self, work: Iterable[object] = ()) -> None:
+        """Write everything; ``work`` is done meanwhile."""
         keys = self._key_ids()
         values = [*self._value_ids(), NO_VALUE]  # what counts as no value stands at -1
-        insert_rows(
-            EntityAttribute,
-            ("entity_id", "key_id", "value_id"),
-            ((entity, keys[key], values[value]) for entity, key, value in self._rows),
-        )
+        rows = [(entity, keys[key], values[value]) for entity, key, value in self._rows]
+        insert_rows(EntityAttribute, ("entity_id", "key_id", "value_id"), meanwhile(rows, work))
 
     def _key_ids(self) -> list[int]:
         known = dict(AttributeKey.objects.values_list("name", "id"))
