@@ -28,8 +28,8 @@ class Command(BaseCommand):
         parser.add_argument("what", choices=["catalog"])
         parser.add_argument("--entities", type=int, default=10_000)
         parser.add_argument("--clients", type=int, default=16)
-        parser.add_argument("--seconds", type=float, default=3.0, help="Per case and kind of figure.")
-        parser.add_argument("--rounds", type=int, default=3, help="Of each case; the best one counts.")
+        parser.add_argument("--seconds", type=float, default=2.0, help="Per case and kind of figure.")
+        parser.add_argument("--rounds", type=int, default=5, help="Of each case; the best one counts.")
         parser.add_argument("--idle", type=float, default=20.0, help="Seconds to watch the idle processes.")
         parser.add_argument("--json", action="store_true")
 
