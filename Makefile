@@ -74,7 +74,7 @@ conformance: setup  ## Compare with recorded Backstage answers (KIT=folder, PART
 	KIT="$(KIT)" PART="$(PART)" $(PY) tests/conformance/run.py $(ARGS)
 
 bench: setup  ## Measure the catalog beside stock Backstage's figures (ARGS="--entities 10000")
-	$(PY) manage.py bench catalog $(ARGS)
+	$(PY) -m tests.services --or-embedded $(PY) manage.py bench catalog $(ARGS)
 
 # ---------------------------------------------------------------------------------------------------------------- code
 lint: check-style check-types check-imports check-migrations check-schema  ## Style, types, imports, migrations, schema

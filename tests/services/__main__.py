@@ -1,7 +1,8 @@
 """``python -m tests.services COMMAND...`` runs a command with a real PostgreSQL and Redis.
 
 Sets ``DATABASE_URL`` and ``REDIS_URL`` for it and ends with its status. Where one of the two is not installed it
-says so and leaves the command out (status 0), unless ``CALLBOARD_REQUIRE_SERVICES=1`` makes that a failure.
+says so and leaves the command out (status 0), unless ``CALLBOARD_REQUIRE_SERVICES=1`` makes that a failure. With
+``--or-embedded`` before the command it runs there on SQLite and the embedded broker instead.
 """
 
 from __future__ import annotations
@@ -12,8 +13,12 @@ import sys
 
 from tests.services.servers import postgresql, postgresql_folder, redis_program, redis_server
 
+OR_EMBEDDED = "--or-embedded"
+
 
 def main(command: list[str]) -> int:
+    embedded = command[0] == OR_EMBEDDED
+    command = command[1:] if embedded else command
     missing = [
         name
         for name, found in (("PostgreSQL", postgresql_folder()), ("redis-server", redis_program()))
@@ -21,9 +26,10 @@ def main(command: list[str]) -> int:
     ]
     if missing:
         required = os.environ.get("CALLBOARD_REQUIRE_SERVICES") == "1"
-        print(
-            f"{' and '.join(missing)} not installed: {'that is a failure here' if required else 'left out'}."
-        )
+        outcome = "that is a failure here" if required else "SQLite instead" if embedded else "left out"
+        print(f"{' and '.join(missing)} not installed: {outcome}.", flush=True)
+        if embedded and not required:
+            return subprocess.run(command, check=False).returncode
         return 1 if required else 0
     with postgresql() as database_url, redis_server() as redis_url:
         env = {**os.environ, "DATABASE_URL": database_url, "REDIS_URL": redis_url}

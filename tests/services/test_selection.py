@@ -98,6 +98,21 @@ def test_the_second_run_is_left_out_or_fails_where_services_are_missing(
     assert "redis-server not installed" in capsys.readouterr().out
 
 
+def test_a_command_that_may_runs_without_the_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = []
+    monkeypatch.setattr(runner, "redis_program", lambda: None)
+    monkeypatch.setattr(
+        runner, "subprocess", SimpleNamespace(run=lambda command, **_: ran.append(command) or Done)
+    )
+    monkeypatch.delenv("CALLBOARD_REQUIRE_SERVICES", raising=False)
+
+    class Done:
+        returncode = 3
+
+    assert runner.main(["--or-embedded", "bench"]) == 3
+    assert ran == [["bench"]]
+
+
 @pytest.mark.services("postgresql", "redis")
 def test_the_servers_are_real(postgresql_url: str, redis_url: str) -> None:
     with psycopg.connect(postgresql_url) as connection:
