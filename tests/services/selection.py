@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.services.servers import postgresql_folder, redis_program
+from tests.services.ssh_server import sshd_program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,6 +41,7 @@ PROGRAMS: dict[str, Callable[[], object]] = {
     "npm": _npm_packages,
     "tracing": lambda: importlib.util.find_spec("opentelemetry"),
     "chromium": chromium_program,
+    "sshd": sshd_program,
 }
 
 

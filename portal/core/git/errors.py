@@ -29,9 +29,12 @@ _NO_REPOSITORY = re.compile(
 _NO_REF = re.compile(r"couldn't find remote ref|not our ref|no such ref|unadvertised object", re.IGNORECASE)
 _NOT_LET_IN = re.compile(
     r"could not read (username|password)|authentication failed|returned error: (401|403)|permission denied|"
-    r"access denied|host key verification failed",
+    r"access denied",
     re.IGNORECASE,
 )
+_OTHER_HOST_KEY = re.compile(r"host key verification failed", re.IGNORECASE)
+# What git adds to the reason that ssh has given before.
+_SAYS_NOTHING = re.compile(r"could not read from remote repository", re.IGNORECASE)
 _TOO_SLOW = re.compile(r"timed out|too slow|timeout", re.IGNORECASE)
 _REDIRECT = re.compile(r"returned error: 30[12378]")
 # What only our own copy can be blamed for.
@@ -62,6 +65,12 @@ def from_remote(error: ProcessFailedError, shown: str, what: str) -> CallboardEr
     """
     text = error.stderr
     place = f"{what} of {shown}" if what else shown
+    if _OTHER_HOST_KEY.search(text):
+        return GitRefusedError(
+            f"{shown} shows a host key that is not the known one: another server answers, or its key was changed.",
+            code="git.host-key",
+            remedy="Ask who runs the server; if it was changed, remove its line from git/known_hosts in the data folder.",
+        )
     if _NOT_LET_IN.search(text):
         return GitRefusedError(
             f"{shown} does not let us in: {_reason(text)}.",
@@ -94,8 +103,14 @@ def from_remote(error: ProcessFailedError, shown: str, what: str) -> CallboardEr
 def _reason(stderr: str) -> str:
     """The line that says most: the first one that git itself calls fatal or an error, else the last."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    if any(_SAYS_NOTHING.search(line) for line in lines):  # four lines of advice follow
+        lines = lines[: next(i for i, line in enumerate(lines) if _SAYS_NOTHING.search(line)) or 1]
     chosen = next(
-        (line for line in lines if line.startswith(("fatal:", "error:", "ERROR:"))),
+        (
+            line
+            for line in lines
+            if line.startswith(("fatal:", "error:", "ERROR:")) and not _SAYS_NOTHING.search(line)
+        ),
         lines[-1] if lines else "",
     )
     return chosen.partition(": ")[2].rstrip(".") if ": " in chosen else chosen.rstrip(".")

@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -79,6 +79,7 @@ class Repository:
         timeout: seconds for one command that talks to the server.
         max_bytes: bytes of what one fetch may bring.
         cancelled: looked at while waiting; true ends the work with :class:`CancelledError`.
+        guard: every command that talks to the server runs inside one of these.
 
     Attributes:
         shown: the address, for messages.
@@ -99,6 +100,7 @@ class Repository:
         timeout: float = TIMEOUT,
         max_bytes: int = MAX_BYTES,
         cancelled: Callable[[], bool] | None = None,
+        guard: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         address = parse_address(url, file_roots=file_roots)
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -109,6 +111,7 @@ class Repository:
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._cancelled = cancelled
+        self._guard = guard
         self._full_names: dict[str, str] = {}  # commit -> the ref it was found under
         self._trees: dict[str, dict[str, TreeEntry]] = {}
 
@@ -369,6 +372,10 @@ class Repository:
         )
 
     def _talk(self, command: Sequence[str], arguments: Sequence[str], what: str) -> Completed:
+        with self._guard():
+            return self._converse(command, arguments, what)
+
+    def _converse(self, command: Sequence[str], arguments: Sequence[str], what: str) -> Completed:
         """Run a command with the server's address; a redirect is followed by our own client, once and guarded."""
         for redirected in (False, True):
             try:
@@ -428,10 +435,15 @@ class Repository:
                 break
             url = urljoin(url, target)
         else:
-            raise GitError(f"{self.shown} redirects too often.", remedy="Register the address it leads to.")
+            raise GitError(
+                f"{self.shown} redirects too often.",
+                code="git.redirect",
+                remedy="Register the address it leads to.",
+            )
         if not url.endswith(_SMART_REFS) or (address.scheme == "https" and not url.startswith("https:")):
             raise GitError(
                 f"{self.shown} redirects to {http.mask_url(url)}, which is not the same repository elsewhere.",
+                code="git.redirect",
                 remedy="Register the address that the repository has now.",
             )
         moved = parse_address(url.removesuffix(_SMART_REFS))

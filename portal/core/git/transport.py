@@ -231,7 +231,9 @@ class Remote:
         """git prints no header, but what a server sends back is printed, and may repeat what it was told."""
         secrets = []
         if self.credential is not None and self.credential.secret:
-            secrets = [self.credential.secret, self.credential.header().rpartition(" ")[2]]
+            secrets = [self.credential.secret]
+            if self.address.scheme != "ssh":  # a private key is in no header, and could not be
+                secrets.append(self.credential.header().rpartition(" ")[2])
         message, stderr = error.message, error.stderr
         for secret in secrets:
             message, stderr = message.replace(secret, "***"), stderr.replace(secret, "***")
