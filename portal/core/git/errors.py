@@ -69,7 +69,7 @@ def from_remote(error: ProcessFailedError, shown: str, what: str) -> CallboardEr
         return GitRefusedError(
             f"{shown} shows a host key that is not the known one: another server answers, or its key was changed.",
             code="git.host-key",
-            remedy="Ask who runs the server; if it was changed, remove its line from git/known_hosts in the data folder.",
+            remedy="Ask who runs it; if it was changed, remove its line from git/known_hosts in the data folder.",
         )
     if _NOT_LET_IN.search(text):
         return GitRefusedError(
