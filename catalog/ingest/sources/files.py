@@ -185,9 +185,9 @@ def _not_found(target: str) -> NotFoundError:
 
 def _not_allowed(target: str) -> NotAllowedError:
     return NotAllowedError(
-        f"{target} is not below a folder that may be read.",
+        f"{target} is not below a folder that may be read: none of CALLBOARD_FILE_ROOTS holds it.",
         code="catalog.source.file-root",
-        remedy="Add its folder to CALLBOARD_FILE_ROOTS.",
+        remedy="Add its folder to CALLBOARD_FILE_ROOTS of every process, workers too, and start them again.",
     )
 
 
