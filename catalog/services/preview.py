@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,9 +13,12 @@ from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.sources import ReadSession
 from catalog.refs import RefError, parse_location_ref
 from catalog.services.kinds import current_registry
+from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
 from portal.core.errors import InputError
 
+#: Somebody waits for the answer.
+PATIENCE = timedelta(seconds=5)
 SLUGS = {"github": "github.com/project-slug", "gitlab": "gitlab.com/project-slug"}
 
 
@@ -25,7 +29,7 @@ def preview_location(*, target: str) -> list[dict[str, Any]]:
         InputError: anything that is wrong in the tree, all of it in one message.
     """
     registry = current_registry()
-    with ReadSession(hosts=host_configs()) as session:
+    with ReadSession(hosts=host_configs(), gate=ConnectionGate(longest_wait=PATIENCE)) as session:
         found = collect(SourceDescription.of_target(target, registry), session=session, registry=registry)
     errors = [problem for problem, _ in found.problems if problem.severity == "error"]
     if errors:
@@ -60,7 +64,7 @@ def validate_entity(*, entity: dict[str, Any], location: str) -> list[Problem]:
             f"Invalid location ref {location}, only 'url:<target>' is supported, e.g. url:https://host/path"
         )
         return [Problem(rule="catalog.location-ref.type", message=message, error_name="TypeError")]
-    with ReadSession(hosts=host_configs()) as session:
+    with ReadSession(hosts=host_configs(), gate=ConnectionGate(longest_wait=PATIENCE)) as session:
         try:
             return check_entity(entity, place, session=session, registry=current_registry())
         except Rejected as rejected:

@@ -27,6 +27,7 @@ from catalog.services.sources import request_sync
 from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
+from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
 from portal.core.errors import CallboardError, NotFoundError
 from portal.core.process import CancelledError
@@ -118,7 +119,10 @@ def _read_and_publish(
     description = SourceDescription.of(source, registry)
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
     with ReadSession(
-        hosts=host_configs(), known=known_versions(source), cancelled=context.stopped
+        hosts=host_configs(),
+        known=known_versions(source),
+        cancelled=context.stopped,
+        gate=ConnectionGate(cancelled=context.stopped),
     ) as session:
         try:
             last = "" if force else source.version

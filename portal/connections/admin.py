@@ -15,6 +15,8 @@ from portal.connections.models import Connection
 from portal.connections.selectors import is_open
 from portal.connections.services import check_connection, delete_connection, save_connection
 
+HEALTH = ("health", "failures", "open_until", "next_call_at", "last_ok_at", "last_error")
+
 
 class ConnectionForm(CuratedForm):
     purposes = forms.MultipleChoiceField(
@@ -39,12 +41,15 @@ class ConnectionAdmin(ModelAdmin):
     actions_detail = ("check_now",)
     fieldsets = (
         (None, {"fields": ("name", "kind", "host", "enabled")}),
-        ("What it may reach", {"fields": ("allowed_prefixes", "purposes", "allow_private")}),
+        (
+            "What it may reach",
+            {"fields": ("allowed_prefixes", "purposes", "allow_private", "rate_per_minute")},
+        ),
         ("Credential", {"fields": ("username", "credential")}),
         ("Addresses", {"fields": ("base_url", "api_url", "read_over")}),
-        ("Health", {"fields": ("health", "failures", "open_until", "last_ok_at", "last_error")}),
+        ("Health", {"fields": HEALTH}),
     )
-    readonly_fields = ("health", "failures", "open_until", "last_ok_at", "last_error")
+    readonly_fields = HEALTH
 
     @admin.display(description="Health")
     def health(self, connection: Connection) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from portal.core.egress import EgressPolicy
@@ -100,6 +102,37 @@ class HostConfig:
         """What may be reached for this host: the public internet, what settings add, itself where that is allowed."""
         policy = EgressPolicy.from_settings()
         return policy.plus(self.host) if self.allow_private else policy
+
+
+@dataclass(slots=True)
+class Call:
+    """One call to a host, to be told what the answer said.
+
+    Attributes:
+        pause: seconds that the host asks to be left alone.
+    """
+
+    pause: float = 0.0
+
+
+class Gate(Protocol):
+    """What every call to a host goes through."""
+
+    def call(self, config: HostConfig) -> AbstractContextManager[Call]:
+        """Wait for the turn of a call, and learn from how it ends.
+
+        Raises:
+            ServiceUnavailableError: the host is left alone for now.
+            CancelledError: the work was cancelled while waiting.
+        """
+
+
+class OpenGate:
+    """Lets everything through at once."""
+
+    @contextmanager
+    def call(self, config: HostConfig) -> Iterator[Call]:
+        yield Call()
 
 
 # Read without a row and without a credential, as everybody may.

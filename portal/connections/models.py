@@ -48,9 +48,19 @@ class Connection(models.Model):
         default=False,
         help_text="The host may have an internal address. Needed for servers in your own network.",
     )
+    rate_per_minute = models.PositiveIntegerField(
+        default=0,
+        help_text="Most calls a minute, of all sources and processes together. 0 means no limit.",
+    )
     enabled = models.BooleanField(default=True)
     failures = models.PositiveIntegerField(default=0, editable=False)
     open_until = models.DateTimeField(null=True, blank=True, editable=False)
+    next_call_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="No call goes out before; as the budget or the host says.",
+    )
     last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
 

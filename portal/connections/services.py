@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -19,7 +19,13 @@ from portal.connections.hosts import PURPOSES, below, place_of
 from portal.connections.models import Connection
 from portal.connections.selectors import host_config
 from portal.core.egress import normal_host
-from portal.core.errors import CallboardError, ConflictError, InputError, NotFoundError
+from portal.core.errors import (
+    CallboardError,
+    ConflictError,
+    InputError,
+    NotFoundError,
+    ServiceUnavailableError,
+)
 from portal.core.http import Client
 
 REASON = "the row that is written"
@@ -28,6 +34,9 @@ FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(minutes=15)
 PROBE = timedelta(seconds=30)
 OK_NOTED_EVERY = timedelta(minutes=1)
+HIGHEST_RATE = 60_000
+# A host that asks for more is asked again after this.
+LONGEST_HOLD = timedelta(hours=1)
 CHECK_SECONDS = 10.0
 FIELDS = (
     "name",
@@ -41,6 +50,7 @@ FIELDS = (
     "username",
     "credential",
     "allow_private",
+    "rate_per_minute",
     "enabled",
 )
 # What the API of each kind answers without rights of any sort, below its api_url.
@@ -78,6 +88,11 @@ def clean_connection(values: Mapping[str, Any]) -> dict[str, Any]:
                 "purposes", f"Purposes are some of {', '.join(PURPOSES)}.", "Name at least one, such as read."
             )
         clean["purposes"] = [purpose for purpose in PURPOSES if purpose in wanted]
+    rate = clean.get("rate_per_minute", 0)
+    if not isinstance(rate, int) or not 0 <= rate <= HIGHEST_RATE:
+        raise _unfit(
+            "rate_per_minute", f"{rate!r} is not a number of calls a minute.", f"Write 0 to {HIGHEST_RATE}."
+        )
     if clean.get("credential"):
         try:
             check_reference(str(clean["credential"]))
@@ -174,6 +189,8 @@ def save_connection(*, actor: Viewer, connection: Connection | None = None, **va
         setattr(row, field, value)
     if stored is not None and {"host", "base_url", "api_url", "credential", "username"} & before.keys():
         row.failures, row.open_until, row.last_error = 0, None, ""  # what failed was something else
+    if {"host", "base_url", "api_url", "credential", "rate_per_minute"} & before.keys():
+        row.next_call_at = None
     try:
         with transaction.atomic():
             row.save()
@@ -257,6 +274,43 @@ def note_failure(*, connection: Connection, error: str) -> bool:
             return failures >= OPENS_AFTER
     Connection.objects.filter(pk=connection.pk).update(failures=F("failures") + 1, last_error=error[:1_000])
     return False
+
+
+def reserve_call(*, connection: Connection, longest: timedelta) -> datetime:
+    """When the next call to this host may go out. With a rate budget that moment is the caller's alone.
+
+    Calls of all processes take their turns in the row, each a slot after the one before.
+
+    Raises:
+        ServiceUnavailableError: it would be later than ``longest`` from now; nothing is reserved then.
+    """
+    row = Connection.objects.unrestricted(REASON).filter(pk=connection.pk)
+    while True:  # whoever loses the compare-and-set lost it to a call that got its turn
+        found = row.values_list("rate_per_minute", "next_call_at").first()
+        now = timezone.now()
+        if found is None:
+            return now
+        rate, taken = found
+        start = max(taken or now, now)
+        if start - now > longest:
+            raise ServiceUnavailableError(
+                f"The connection {connection.name} may not be used before {start:%H:%M:%S} UTC:"
+                " its rate of calls is used up.",
+                code="connections.limited",
+                remedy="Wait, raise its calls a minute, or give it a credential for which the host allows more.",
+            )
+        if not rate:
+            return start
+        turn = Connection.objects.filter(pk=connection.pk, next_call_at=taken)
+        if turn.update(next_call_at=start + timedelta(minutes=1) / rate):
+            return start
+
+
+def hold_off(*, connection: Connection, seconds: float) -> None:
+    """The host asked to be left alone for a while: no call of any process goes out before that is over."""
+    until = timezone.now() + min(timedelta(seconds=seconds), LONGEST_HOLD)
+    sooner = Q(next_call_at__isnull=True) | Q(next_call_at__lt=until)
+    Connection.objects.filter(sooner, pk=connection.pk).update(next_call_at=until)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def test_a_schedule_is_paused_and_slowed_down_but_does_what_it_does(world: World
 CONNECTION = {
     "name": "work", "kind": "gitlab", "host": "GitLab.Acme.example", "enabled": "on", "allowed_prefixes": '["acme/"]',
     "purposes": ["read"], "username": "", "credential": "env:GITLAB_TOKEN", "base_url": "", "api_url": "",
-    "read_over": "git",
+    "read_over": "git", "rate_per_minute": "0",
 }  # fmt: skip
 
 

@@ -146,10 +146,9 @@ class GiteaReader:
         return self._trees[api, commit]
 
     def _ask(self, config: HostConfig, url: str) -> Any:
-        client = self._reach.client(config)
         # Base64 in JSON is a third longer than the file.
         limit = self._file_bytes * 2 + 65536
-        return client.get(url, auth=config.authorization(), max_bytes=limit).json()
+        return self._reach.get(url, config, max_bytes=limit).json()
 
 
 def _decoded(answer: dict[str, Any], target: str) -> bytes:

@@ -47,10 +47,8 @@ class HttpReader:
         return known if known == f"sha256:{file.digest}" else file.version
 
     def _get(self, url: str, *, etag: str = "", last_modified: str = "") -> Response:
-        config = self._reach.config(url)
-        auth = config.authorization() if config is not None else None
-        return self._reach.client(config).get(
-            _sendable(url), etag=etag, last_modified=last_modified, auth=auth
+        return self._reach.get(
+            _sendable(url), self._reach.config(url), etag=etag, last_modified=last_modified
         )
 
     def _file(self, location: LocationRef, response: Response) -> File:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
 from catalog.ingest.hosts import FileUrl, Host, Hosts, HostType
 from catalog.ingest.sources.base import Limits
-from portal.connections.hosts import HostConfig, below, place_of
+from portal.connections.hosts import Gate, HostConfig, below, place_of
 from portal.core.egress import EgressPolicy
 from portal.core.errors import InputError, NotAllowedError
 from portal.core.git import GitCredential, Repository
-from portal.core.http import Client
+from portal.core.http import Client, Response
 
 _TYPES: dict[str, HostType] = {
     "github": "github",
@@ -36,6 +38,7 @@ class Reach:
         git_cache: folder of the caches of Git repositories.
         limits: what may be spent.
         cancelled: looked at while waiting.
+        gate: what every call to a host with a connection goes through.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Reach:
         git_cache: Path,
         limits: Limits,
         cancelled: Callable[[], bool],
+        gate: Gate,
     ) -> None:
         self.hosts = Hosts(Host(c.host, _TYPES[c.kind], c.base_url) for c in configs if c.kind in _TYPES)
         self.file_roots = tuple(file_roots)
@@ -55,6 +59,7 @@ class Reach:
             self._configs.setdefault(config.host, []).append(config)
         self._git_cache = git_cache
         self._cancelled = cancelled
+        self._gate = gate
         # Every reader asks for the same address several times in a row.
         self.config = lru_cache(maxsize=256)(self._find_config)
         self.file = lru_cache(maxsize=256)(self._find_file)
@@ -114,7 +119,23 @@ class Reach:
                 f"{error}.", code="catalog.source.path", remedy="Write the path without .. in it."
             ) from None
 
-    def client(self, config: HostConfig | None) -> Client:
+    def get(self, url: str, config: HostConfig | None, **options: Any) -> Response:
+        """Read a URL with the credential of its host. Arguments and errors as :meth:`portal.core.http.Client.get`.
+
+        Raises:
+            CredentialError: the credential of the connection cannot be had.
+            ServiceUnavailableError: the host is left alone for now.
+        """
+        client = self._client(config)
+        if config is None:
+            return client.get(url, **options)
+        auth = config.authorization()
+        with self._gate.call(config) as call:
+            response = client.get(url, auth=auth, **options)
+            call.pause = response.pause
+        return response
+
+    def _client(self, config: HostConfig | None) -> Client:
         """An HTTP client that may reach this host; connections stay open for the whole session."""
         policy = config.egress() if config is not None else EgressPolicy.from_settings()
         if policy not in self._clients:
@@ -148,5 +169,6 @@ class Reach:
                 timeout=self.limits.fetch_seconds,
                 max_bytes=self.limits.repository_bytes,
                 cancelled=self._cancelled,
+                guard=partial(self._gate.call, config) if config is not None else nullcontext,
             )
         return self._repositories[key]

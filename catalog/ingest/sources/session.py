@@ -19,7 +19,7 @@ from catalog.ingest.sources.gitea import GiteaReader
 from catalog.ingest.sources.http import HttpReader
 from catalog.ingest.sources.reach import Reach
 from catalog.refs import LocationRef
-from portal.connections.hosts import HostConfig
+from portal.connections.hosts import Gate, HostConfig, OpenGate
 from portal.core.errors import CallboardError, InputError, NotFoundError, TooLargeError
 from portal.core.git import is_commit_id
 from portal.core.process import CancelledError
@@ -53,6 +53,7 @@ class ReadSession:
         file_roots: folders below which files and local repositories may be read; by default those of the settings.
         git_cache: folder of the caches of Git repositories; by default below the data folder.
         limits: what may be spent; by default with the size of files that the settings name.
+        gate: what every call to a host with a connection goes through; by default nothing is held back.
 
     Attributes:
         reads: how many files were read, each once.
@@ -68,11 +69,19 @@ class ReadSession:
         file_roots: Sequence[Path] | None = None,
         git_cache: Path | None = None,
         limits: Limits | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.limits = limits or Limits(file_bytes=settings.CALLBOARD_MAX_FILE_BYTES)
         roots = settings.CALLBOARD_FILE_ROOTS if file_roots is None else file_roots
         cache = git_cache or Path(settings.DATA_DIR) / "git"
-        self._reach = Reach(hosts, file_roots=roots, git_cache=cache, limits=self.limits, cancelled=cancelled)
+        self._reach = Reach(
+            hosts,
+            file_roots=roots,
+            git_cache=cache,
+            limits=self.limits,
+            cancelled=cancelled,
+            gate=gate or OpenGate(),
+        )
         self._known = dict(known or {})
         self._cancelled = cancelled
         self._files = FilesReader(roots, self.limits)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from portal.core.git.address import GitAddress, check_ref, is_commit_id, parse_address
 from portal.core.git.errors import GitError, GitRefusedError
-from portal.core.git.repository import Repository, Resolved, TreeEntry
+from portal.core.git.listings import TreeEntry
+from portal.core.git.repository import Repository, Resolved
 from portal.core.git.transport import GitCredential
 
 __all__ = [

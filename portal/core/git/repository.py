@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 from urllib.parse import urljoin
 
 from portal.core import http
@@ -18,6 +18,7 @@ from portal.core.egress import EgressPolicy
 from portal.core.errors import InputError, NotFoundError, TimedOutError, TooLargeError
 from portal.core.git.address import check_ref, is_commit_id, parse_address
 from portal.core.git.errors import GitError, from_remote, is_broken_cache, is_redirect
+from portal.core.git.listings import MissingObjectError, TreeEntry, parse_batch, parse_tree
 from portal.core.git.transport import GitCredential, Remote, run_git
 from portal.core.process import CancelledError, Completed, ProcessFailedError
 
@@ -35,27 +36,6 @@ _SMART_REFS = "/info/refs?service=git-upload-pack"
 
 
 _T = TypeVar("_T")
-
-
-class _MissingObjectError(Exception):
-    """The cache lacks what its own lists name."""
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """One entry of a commit's tree.
-
-    Attributes:
-        path: from the root, with ``/``.
-        kind: files can be read; links and submodules are never followed.
-        size: bytes, 0 for submodules.
-        oid: object id of the contents.
-    """
-
-    path: str
-    kind: Literal["file", "symlink", "submodule"]
-    size: int
-    oid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +252,7 @@ class Repository:
         if commit not in self._trees:
             command = ["ls-tree", "-r", "-z", "-l", "--full-tree", commit]
             done = self._read(commit, lambda: self._local(command))
-            self._trees[commit] = {entry.path: entry for entry in _parse_tree(done.stdout)}
+            self._trees[commit] = {entry.path: entry for entry in parse_tree(done.stdout)}
         return self._trees[commit]
 
     def read_file(self, commit: str, path: str, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
@@ -301,10 +281,10 @@ class Repository:
                     max_output=sum(entry.size for entry in entries) + 200 * len(wanted) + 1024,
                 )
             except TooLargeError:
-                raise _MissingObjectError("an object is larger than its list says") from None
-            contents = _parse_batch(done.stdout)
+                raise MissingObjectError("an object is larger than its list says") from None
+            contents = parse_batch(done.stdout)
             if any(len(contents[entry.oid]) != entry.size for entry in entries):
-                raise _MissingObjectError("an object has another size than its list says")
+                raise MissingObjectError("an object has another size than its list says")
             return {entry.path: contents[entry.oid] for entry in entries}
 
         return self._read(commit, read)
@@ -346,7 +326,7 @@ class Repository:
         for again in (False, True):
             try:
                 return read()
-            except (ProcessFailedError, FileNotFoundError, _MissingObjectError) as error:
+            except (ProcessFailedError, FileNotFoundError, MissingObjectError) as error:
                 if again:
                     raise GitError(
                         f"{self.shown} cannot be read from the cache: {error}",
@@ -484,29 +464,3 @@ def _full_names(ref: str) -> list[str]:
         return ["HEAD"]
     check_ref(ref)
     return [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
-
-
-def _parse_tree(data: bytes) -> Iterator[TreeEntry]:
-    kinds: dict[str, Literal["file", "symlink", "submodule"]] = {"120000": "symlink", "160000": "submodule"}
-    for line in data.split(b"\0"):
-        if not line:
-            continue
-        head, _, name = line.partition(b"\t")
-        mode, _, oid, size = head.decode("ascii").split()
-        path = name.decode("utf-8", "replace")
-        if not any(part in ("", ".", "..") for part in path.split("/")):  # only a forged tree has such names
-            yield TreeEntry(path, kinds.get(mode, "file"), int(size) if size.isdigit() else 0, oid)
-
-
-def _parse_batch(data: bytes) -> dict[str, bytes]:
-    """Object id -> contents, from what ``cat-file --batch`` wrote."""
-    contents = {}
-    position = 0
-    while position < len(data):
-        end = data.find(b"\n", position)
-        oid, kind, size = [*data[position:end].decode("ascii", "replace").split(), "", "", ""][:3]
-        if kind != "blob" or not size.isdigit():  # "missing", with status 0
-            raise _MissingObjectError(f"the object {oid} is {kind}")
-        position = end + 1 + int(size) + 1
-        contents[oid] = data[end + 1 : position - 1]
-    return contents

@@ -269,7 +269,7 @@ class _Call:
             target = response.headers.get("location")
             if self.max_redirects == 0 or response.status not in _REDIRECTS or not target:
                 if response.status in _TRY_AGAIN:
-                    raise _TryAgain(response, _retry_after(response))
+                    raise _TryAgain(response, response.pause or None)
                 return response
             previous, current = current, _redirect_target(current, target)
             if origin(current) != origin(previous):
@@ -340,11 +340,6 @@ def _redirect_target(current: str, location: str) -> str:
             remedy="Correct the server, or register the address that it leads to.",
         )
     return target
-
-
-def _retry_after(response: Response) -> float | None:
-    value = response.headers.get("retry-after", "").strip()
-    return float(value) if re.fullmatch(r"\d{1,5}", value) else None
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -16,13 +19,15 @@ class HttpStatusError(ServiceUnavailableError):
 
     Attributes:
         http_status: the status code of the answer.
+        pause: seconds that the server asks to be left alone; 0 without.
     """
 
     default_code = "http.status"
 
-    def __init__(self, message: str, *, http_status: int, remedy: str = "") -> None:
+    def __init__(self, message: str, *, http_status: int, remedy: str = "", pause: float = 0.0) -> None:
         super().__init__(message, remedy=remedy)
         self.http_status = http_status
+        self.pause = pause
 
 
 class HttpUnreachableError(ServiceUnavailableError):
@@ -59,6 +64,26 @@ class Response:
     def not_modified(self) -> bool:
         return self.status == 304
 
+    @property
+    def pause(self) -> float:
+        """Seconds that the server asks to be left alone: by Retry-After, or because no request is left; 0 without."""
+        after = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"\d{1,9}", after):
+            return float(after)
+        if after:
+            try:
+                return max(parsedate_to_datetime(after).timestamp() - time.time(), 0.0)
+            except ValueError:
+                pass  # neither seconds nor a date: as if it were not there
+        for prefix in ("x-ratelimit", "ratelimit"):
+            reset = self.headers.get(f"{prefix}-reset", "").strip()
+            if self.headers.get(f"{prefix}-remaining", "").strip() == "0" and re.fullmatch(
+                r"\d{1,12}", reset
+            ):
+                # Most name the second since 1970, some how many seconds from now.
+                return max(float(reset) - (time.time() if len(reset) > 8 else 0.0), 0.0)
+        return 0.0
+
     def json(self) -> Any:
         """The body as JSON.
 
@@ -89,13 +114,17 @@ class Response:
                 code="http.not-found",
                 remedy="Check the address; servers also answer like this when a credential may not see it.",
             )
+        limited = "The server limits the rate of requests; wait, or use a credential with a higher limit."
         remedies = {
             401: "Give the connection for this host a valid credential.",
-            403: "Give the connection for this host a credential that may read this.",
-            429: "The server limits the rate of requests; wait, or use a credential with a higher limit.",
+            403: limited
+            if self.pause
+            else "Give the connection for this host a credential that may read this.",
+            429: limited,
         }
         raise HttpStatusError(
             f"{self.url} answered with status {self.status}.",
             http_status=self.status,
             remedy=remedies.get(self.status, "Check the server; the next attempt may succeed."),
+            pause=self.pause,
         )

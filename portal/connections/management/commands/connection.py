@@ -33,6 +33,7 @@ class Command(AnsweringCommand):
         add.add_argument(
             "--allow-private", action="store_true", help="The host may have an internal address."
         )
+        add.add_argument("--rate", type=int, default=0, help="Most calls a minute; 0 for no limit.")
         listing = actions.add_parser("list", help="All connections.")
         check = actions.add_parser("check", help="Talk to the host once.")
         check.add_argument("name")
@@ -64,7 +65,11 @@ class Command(AnsweringCommand):
         )
         values = {field: options[field] for field in fields}
         saved = save_connection(
-            actor=COMMAND_LINE, connection=existing, allowed_prefixes=options["prefix"], **values
+            actor=COMMAND_LINE,
+            connection=existing,
+            allowed_prefixes=options["prefix"],
+            rate_per_minute=options["rate"],
+            **values,
         )
         self.say(f"Saved {saved.name} for {saved.host}.", name=saved.name, host=saved.host, kind=saved.kind)
 
