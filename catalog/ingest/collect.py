@@ -21,7 +21,7 @@ from catalog.ingest.locations import generated_name, location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
 from catalog.ingest.relations import Relation
-from catalog.ingest.rules import AllowRule, AllowRules
+from catalog.ingest.rules import AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.refs import LocationRef
@@ -51,36 +51,45 @@ class SourceDescription:
     Attributes:
         root: what is read.
         name: of the Location entity that stands for it.
-        allowed: kinds it may bring, lower case.
+        rules: what it may bring.
     """
 
     root: LocationRef
     name: str
     optional: bool
-    allowed: frozenset[str]
+    rules: AllowRules
     branch: str = ""
     pattern: str = ""
 
     @classmethod
-    def of(cls, source: SourceLike, registry: KindRegistry) -> SourceDescription:
-        kinds = source.allowed_kinds or [k.name for k in registry.kinds.values() if k.default_allowed]
+    def of(
+        cls, source: SourceLike, registry: KindRegistry, *, rules: AllowRules | None = None
+    ) -> SourceDescription:
+        """A source as its row says.
+
+        Args:
+            rules: count where the row has no kinds of its own; without them the default kinds do.
+        """
+        if source.allowed_kinds:
+            rules = AllowRules.of_kinds(source.allowed_kinds)
         name = source.entity_ref.rpartition("/")[2]
         root = LocationRef("file" if source.type == "file" else source.type, source.target)
-        allowed = frozenset(k.lower() for k in kinds)
-        return cls(root, name, source.presence == "optional", allowed, source.branch, source.pattern)
+        rules = rules or AllowRules.default(registry)
+        return cls(root, name, source.presence == "optional", rules, source.branch, source.pattern)
 
     @classmethod
-    def of_target(cls, target: str, registry: KindRegistry) -> SourceDescription:
+    def of_target(
+        cls, target: str, registry: KindRegistry, *, rules: AllowRules | None = None
+    ) -> SourceDescription:
         """A registration that somebody only asks about."""
         root = LocationRef("url", target)
-        allowed = frozenset(k.name.lower() for k in registry.kinds.values() if k.default_allowed)
-        return cls(root, generated_name(root), False, allowed)
+        return cls(root, generated_name(root), False, rules or AllowRules.default(registry))
 
     @property
     def fingerprint(self) -> str:
         """Changes when the same files would be taken in differently."""
         body = orjson.dumps(
-            [*self.root, self.name, self.optional, sorted(self.allowed), self.branch, self.pattern]
+            [*self.root, self.name, self.optional, self.rules.as_json(), self.branch, self.pattern]
         )
         return hashlib.sha1(body, usedforsecurity=False).hexdigest()[:12]
 
@@ -119,7 +128,6 @@ class _Walk:
         self.progress = progress
         self.found = Collected()
         self.origin = LocationRef("file" if source.root.type == "file" else "url", source.root.target)
-        self.rules = AllowRules([AllowRule(frozenset((kind, "") for kind in source.allowed))])
         self.queue: deque[_Visit] = deque()
         self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
         self.location_errors: dict[str, Problem] = {}
@@ -210,7 +218,7 @@ class _Walk:
             registry=self.registry,
             hosts=self.session.hosts,
             read_placeholder=self._placeholder,
-            rules=self.rules,
+            rules=self.source.rules,
         )
         for outcome in outcomes:
             self.found.documents += 1

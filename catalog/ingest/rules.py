@@ -49,10 +49,26 @@ class AllowRules:
         return cls(_rule(item) for item in items)
 
     @classmethod
+    def of_kinds(cls, names: Iterable[str]) -> AllowRules:
+        """These kinds, from everywhere."""
+        return cls([AllowRule(frozenset((name.lower(), "") for name in names))])
+
+    @classmethod
     def default(cls, registry: KindRegistry) -> AllowRules:
         """Every kind that its definition allows by default, Locations of type ``file`` not."""
-        names = {(kind.name.lower(), "") for kind in registry.kinds.values() if kind.default_allowed}
-        return cls([AllowRule(frozenset(names))])
+        return cls.of_kinds(kind.name for kind in registry.kinds.values() if kind.default_allowed)
+
+    def as_json(self) -> list[Any]:
+        """The rules as plain values; the same for rules that are written the same, in whichever order of kinds."""
+        return [
+            [
+                sorted(rule.kinds),
+                None
+                if rule.origins is None
+                else [(type, test and test.pattern) for type, test in rule.origins],
+            ]
+            for rule in self.rules
+        ]
 
     def allows(self, entity: Mapping[str, Any], origin: LocationRef) -> bool:
         """Whether an entity may come from an origin; letter case does not count.

@@ -13,6 +13,7 @@ from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.sources import ReadSession
 from catalog.refs import RefError, parse_location_ref
 from catalog.services.kinds import current_registry
+from catalog.services.sources_file import declared_rules
 from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
 from portal.core.errors import InputError
@@ -29,8 +30,9 @@ def preview_location(*, target: str) -> list[dict[str, Any]]:
         InputError: anything that is wrong in the tree, all of it in one message.
     """
     registry = current_registry()
+    description = SourceDescription.of_target(target, registry, rules=declared_rules())
     with ReadSession(hosts=host_configs(), gate=ConnectionGate(longest_wait=PATIENCE)) as session:
-        found = collect(SourceDescription.of_target(target, registry), session=session, registry=registry)
+        found = collect(description, session=session, registry=registry)
     errors = [problem for problem, _ in found.problems if problem.severity == "error"]
     if errors:
         raise InputError(

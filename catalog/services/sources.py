@@ -35,6 +35,11 @@ def _location_type(source_type: str) -> str:
     return "file" if source_type == Source.Type.FILE else "url"
 
 
+def location_ref_of(source_type: str, target: str) -> str:
+    """The same for a source of this type."""
+    return generated_ref(_location_type(source_type), target)
+
+
 def _check(source: Source) -> None:
     if not source.target.strip():
         raise InputError("A source needs a target.", code="catalog.source.target-missing")
@@ -98,7 +103,7 @@ def create_source(
         name=name or _free_name(target),
         **values,
     )
-    source.entity_ref = generated_ref(_location_type(type), target)
+    source.entity_ref = location_ref_of(type, target)
     _check(source)
     try:
         with transaction.atomic():
@@ -112,8 +117,10 @@ def create_source(
             raise SourceTakenError(
                 f"There is already a source named {source.name}.", remedy="Choose another name."
             ) from error
+        seen = Source.objects.visible_to(actor).filter(pk=taken.pk).exists()
         raise SourceTakenError(
-            f"Location {_location_type(type)}:{target} is registered already.", details={"id": str(taken.pk)}
+            f"Location {_location_type(type)}:{target} is registered already{f', as {taken.name}' if seen else ''}.",
+            details={"id": str(taken.pk)},
         ) from error
     record(
         actor=actor.actor,

@@ -24,6 +24,7 @@ from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.compare import Plan, chunks
 from catalog.services.sources import request_sync
+from catalog.services.sources_file import declared_rules
 from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
@@ -116,7 +117,8 @@ def _read_and_publish(
     context: JobContext, source: Source, sync: Sync, *, force: bool
 ) -> tuple[_Outcome, Collected]:
     registry = current_registry()
-    description = SourceDescription.of(source, registry)
+    rules = None if source.allowed_kinds else declared_rules()
+    description = SourceDescription.of(source, registry, rules=rules)
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
     with ReadSession(
         hosts=host_configs(),

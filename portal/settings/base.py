@@ -210,7 +210,8 @@ CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secret
 CALLBOARD_VAULT_URL = env.str("CALLBOARD_VAULT_URL", "")
 CALLBOARD_VAULT_TOKEN_FILE = env.str("CALLBOARD_VAULT_TOKEN_FILE", "")
 CALLBOARD_VAULT_NAMESPACE = env.str("CALLBOARD_VAULT_NAMESPACE", "")
-# Kinds that any source may bring unless it says otherwise (DESIGN, Identity and access).
+# A file that lists sources and allow rules (docs/admins/sources.md).
+CALLBOARD_SOURCES = env.str("CALLBOARD_SOURCES", "")
 CALLBOARD_SYNC_INTERVAL = env.int("CALLBOARD_SYNC_INTERVAL", 300)
 
 # --- secrets

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -34,12 +35,12 @@ class Up:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(ROOT / "manage.py"), "up", "--json", *arguments]
 
-    def start(self, *arguments: str) -> dict[str, Any]:
-        """Starts and waits for the line that says ready."""
+    def start(self, *arguments: str, until: str = "") -> dict[str, Any]:
+        """Starts and waits for the line that says ready, or for a line of progress."""
         self.process = subprocess.Popen(
             self.command(*arguments), env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        return self.wait_for("ready")
+        return self.wait_for("progress", until) if until else self.wait_for("ready")
 
     def wait_for(self, event: str, text: str = "") -> dict[str, Any]:
         process = self.process
@@ -133,6 +134,24 @@ def test_nothing_is_left_when_up_itself_is_killed(up: Up) -> None:
     children = up.children()
     up.stop(signal.SIGKILL)
     assert gone(children)
+
+
+def test_what_the_file_of_sources_lists_is_registered_and_a_mistake_in_it_keeps_nothing_from_starting(
+    up: Up, tmp_path: Path
+) -> None:
+    file = tmp_path / "sources.yaml"
+    file.write_text("sources: [{name: shop, target: shop}]\n")
+    up.env["CALLBOARD_SOURCES"] = str(file)
+    up.start("--port", "0", "--no-demo")
+    up.stop()
+    with sqlite3.connect(tmp_path / "data" / "callboard.sqlite3") as database:
+        assert list(database.execute("SELECT name, target FROM catalog_source")) == [
+            ("shop", f"{tmp_path}/shop")
+        ]
+    file.write_text("sources: [{name: shop}]\n")
+    up.start("--port", "0", "--no-demo", until="sources[0]: the source has no target")
+    up.wait_for("ready")
+    assert up.stop() == 0
 
 
 def test_a_port_that_is_taken_is_named_with_a_way_out(up: Up) -> None:

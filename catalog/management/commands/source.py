@@ -1,22 +1,27 @@
-"""``manage.py source``: register, list and remove what the catalog reads."""
+"""``manage.py source``: register, list and remove what the catalog reads; apply the file that lists it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.management.waiting import wait_for_job, why_unread
 from catalog.models import Source
+from catalog.services.declared_sources import Applied, apply_declared_sources
 from catalog.services.sources import create_source, delete_source, request_sync
+from catalog.services.targets import absolute_target, guess_type
 from portal.access.viewer import Viewer
 from portal.core.errors import CallboardError
 
 
 class Command(BaseCommand):
-    help = "Register (add), list or remove sources of the catalog."
+    help = "Register (add), list or remove sources of the catalog, or apply a file of them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -47,6 +52,10 @@ class Command(BaseCommand):
         remove = actions.add_parser("remove", help="Remove a source with everything it declared.")
         remove.add_argument("name")
         remove.add_argument("--json", action="store_true")
+        apply = actions.add_parser("apply", help="Make the sources what a file says.")
+        apply.add_argument("--file", default="", help="YAML file; without it that of CALLBOARD_SOURCES.")
+        apply.add_argument("--check", action="store_true", help="Only show what would be done.")
+        apply.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -61,10 +70,7 @@ class Command(BaseCommand):
         actor = Viewer.system("command line")
         target = options["target"]
         kind = options["type"] or guess_type(target)
-        if kind == Source.Type.FILE:
-            target = str(Path(target).expanduser().absolute())
-        elif kind == Source.Type.GIT and "://" not in target and not target.startswith("git@"):
-            target = Path(target).expanduser().absolute().as_uri()
+        target = absolute_target(kind, target, folder=Path.cwd())
         values: dict[str, Any] = {
             "branch": options["branch"],
             "pattern": options["pattern"],
@@ -120,11 +126,25 @@ class Command(BaseCommand):
             removed=removed,
         )
 
+    def _apply(self, options: dict[str, Any]) -> None:
+        named = options["file"] or settings.CALLBOARD_SOURCES
+        if not named:
+            self._say(options, "CALLBOARD_SOURCES names no file: nothing to apply.", file=None)
+            return
+        path = Path(named).absolute()
+        applied = apply_declared_sources(path=path, dry_run=options["check"])
+        in_use = bool(settings.CALLBOARD_SOURCES) and Path(settings.CALLBOARD_SOURCES).absolute() == path
+        data = asdict(applied) | {"file": str(path), "check": options["check"], "rules_in_use": in_use}
+        self._say(options, "\n".join(_lines(applied, in_use=in_use)), **data)
 
-def guess_type(target: str) -> str:
-    """What a target most likely is: an address ending in .git or over ssh is a repository, a path is a file."""
-    if target.startswith(("http://", "https://")) and not target.rstrip("/").endswith(".git"):
-        return Source.Type.URL
-    if target.startswith(("http://", "https://", "ssh://", "git@", "file://")) or target.endswith(".git"):
-        return Source.Type.GIT
-    return Source.Type.FILE
+
+def _lines(applied: Applied, *, in_use: bool) -> Iterator[str]:
+    for name in applied.created:
+        yield f"created    {name}"
+    for name, fields in applied.changed.items():
+        yield f"changed    {name}: {', '.join(fields)}"
+    for name, entities in applied.disabled.items():
+        yield f"disabled   {name}: no longer listed; its {entities} entities stay until it is removed"
+    yield f"unchanged  {', '.join(applied.unchanged) or 'none'}"
+    if applied.has_rules and not in_use:
+        yield "The rules of this file count only where CALLBOARD_SOURCES names it."

@@ -55,3 +55,39 @@ def test_a_target_twice_is_refused_with_what_to_do(shop: Path) -> None:
         run("source", "add", str(shop), "--name", "again")
     with pytest.raises(CommandError, match=r"manage\.py source list"):
         run("sync", "nobody")
+
+
+def test_a_file_of_sources_is_checked_applied_and_applied_again(shop: Path, settings: Any) -> None:
+    file = shop.parent / "sources.yaml"
+    file.write_text(
+        "rules: [{allow: [Component]}]\nsources:\n- {name: shop, target: shop}\n- {name: old, target: old}\n"
+    )
+    assert "created    shop" in run("source", "apply", "--file", str(file), "--check")
+    assert run("source", "list") == ""
+    said = run("source", "apply", "--file", str(file))
+    assert "created    old" in said
+    assert "count only where CALLBOARD_SOURCES names it" in said
+    run("sync", "shop", "--wait")
+    settings.CALLBOARD_SOURCES = str(file)
+    file.write_text("rules: [{allow: [Component]}]\nsources: [{name: old, target: old, interval: 9}]\n")
+    assert run("source", "apply") == (
+        "changed    old: interval\n"
+        "disabled   shop: no longer listed; its 2 entities stay until it is removed\n"
+        "unchanged  none\n"
+    )
+    said = json.loads(run("source", "apply", "--json"))
+    assert (said["unchanged"], said["changed"], said["file"]) == (["old"], {}, str(file))
+    assert said["rules_in_use"]
+
+
+def test_without_a_file_there_is_nothing_to_apply() -> None:
+    assert "CALLBOARD_SOURCES names no file" in run("source", "apply")
+
+
+def test_a_file_with_a_mistake_is_a_failure_with_its_place_and_remedy(shop: Path) -> None:
+    file = shop.parent / "sources.yaml"
+    file.write_text("sources: [{name: shop, taget: shop}]\n")
+    with pytest.raises(
+        CommandError, match=r"sources\.yaml, line 1: sources\[0\]\.taget: .* Is target meant\?"
+    ):
+        run("source", "apply", "--file", str(file))

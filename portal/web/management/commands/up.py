@@ -139,6 +139,8 @@ class Command(BaseCommand):
                 Path(str(settings.CELERY_BROKER_TRANSPORT_OPTIONS[folder])).mkdir(parents=True, exist_ok=True)
         if demo:
             self._load_demo()
+        if settings.CALLBOARD_SOURCES:
+            self._apply_sources()
 
     def _load_demo(self) -> None:
         self.say("demo company", "reading its files")
@@ -149,6 +151,14 @@ class Command(BaseCommand):
                 call_command("demo", stdout=self.stdout)
         except CommandError as error:
             # Callboard works without it, and its own pages are the place to see what is wrong.
+            self.say("!", str(error))
+
+    def _apply_sources(self) -> None:
+        self.say("sources", settings.CALLBOARD_SOURCES)
+        try:
+            call_command("source", "apply", stdout=io.StringIO() if self.as_json else self.stdout)
+        except CommandError as error:
+            # They stay as they were.
             self.say("!", str(error))
 
     def _collect_static_files(self) -> None:
