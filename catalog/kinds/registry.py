@@ -2,12 +2,14 @@
 
 A row says everything about one kind (see the files in ``catalog/kinds/shipped``)::
 
-    {"kind": "Component", "plural": "Components", "icon": "service", "description": "...", "default_allowed": true,
+    {"kind": "Component", "plural": "Components", "icon": "service", "order": 5, "description": "...",
+     "default_allowed": true,
      "versions": [{"api_versions": ["backstage.io/v1alpha1"], "spec_type": "", "schema": {...}}],
      "relations": [{"path": "spec.owner", "relation": "ownedBy", "reverse": "ownerOf", "default_kind": "Group",
                     "default_namespace": "inherit", "spec_types": ["skill"]}],
      "sorted_lists": ["spec.dependsOn"]}
 
+``order`` is the place among the other kinds in the portal (kinds of the same place by name; 100 unless said).
 ``schema`` validates the whole entity; the envelope and ``metadata`` are checked before it for every kind, so it only
 needs to speak of ``spec``. A version may name one ``api_version`` instead of the list. A version with a ``spec_type``
 takes the place of the one without where ``spec.type`` has that value. ``default_kind`` null or empty makes the kind
@@ -204,8 +206,9 @@ class KindRegistry:
 
 
 def shipped_rows() -> list[dict[str, Any]]:
-    """The shipped kinds, in the form of :meth:`KindRegistry.from_rows`; fresh copies."""
-    return [json.loads(path.read_text("utf-8")) for path in sorted((_HERE / "shipped").glob("*.json"))]
+    """The shipped kinds in their order, in the form of :meth:`KindRegistry.from_rows`; fresh copies."""
+    rows = [json.loads(path.read_text("utf-8")) for path in (_HERE / "shipped").glob("*.json")]
+    return sorted(rows, key=lambda row: (row["order"], row["kind"]))
 
 
 def shipped_annotations() -> list[dict[str, Any]]:

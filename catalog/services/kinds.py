@@ -72,14 +72,14 @@ def install_shipped_kinds() -> int:
         How many rows changed.
     """
     changed = 0
-    for order, row in enumerate(shipped_rows(), start=1):
+    for row in shipped_rows():
         values = {f: row[f] for f in ("plural", "icon", "description", "relations", "sorted_lists")}
         kind = Kind.objects.unrestricted(REASON).filter(name=row["kind"]).first()
         if kind is None:
             kind = Kind.objects.create(
                 name=row["kind"],
                 shipped=True,
-                order=order,
+                order=row["order"],
                 default_allowed=row.get("default_allowed", True),
                 **values,
             )

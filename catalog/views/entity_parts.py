@@ -148,8 +148,8 @@ def depends(viewer: Viewer, entity: Entity) -> Mapping[str, Any] | None:
             ],
         )
     groups = [
-        page.group("dependsOn", empty="Its file names nothing."),
-        page.group("dependencyOf", empty="Nothing says that it does."),
+        page.group("dependsOn", empty="Its file names nothing that it needs."),
+        page.group("dependencyOf", empty="Nothing says that it needs this."),
     ]
     groups += [page.group(name) for name in ("consumesApi", "providesApi") if name in page.targets]
     return _relations_card(page, groups)

@@ -20,7 +20,7 @@ from catalog.views.viewing import admin_address, kinds_for, known_entities, site
 from portal.access.viewer import Viewer
 
 PAGE = 50
-#: Chips that an empty list counts its rest for; each costs a statement.
+#: Chips that an empty list counts its rest for.
 COUNTED_CHIPS = 4
 
 
@@ -53,11 +53,11 @@ def index(request: HttpRequest) -> HttpResponse:
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
     found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
-    total = _total(asked, query, counts)
+    total = _total(asked, counts)
     names, rows = _described(viewer, asked, counts, found.entities)
     chips = listing.chips(asked, names)
     if not found.entities and chips:
-        chips = _counted(viewer, asked, chips, query.version)
+        chips = _counted(viewer, asked, chips, query)
     kind = names.kinds[asked.kind] if asked.kind else None
     page = IndexPage(
         title=kind.plural if kind else "Catalog",
@@ -94,12 +94,10 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 
 
-def _total(asked: Asked, query: EntityQuery, counts: Mapping[str, Mapping[str, int]]) -> int:
-    """Length of the list. Every entity has one state, so the counts of a facet nobody chose from add up to it."""
-    for word in ("errors", "state"):
-        if word not in asked.include:
-            return sum(counts[word].values())
-    return query.count()
+def _total(asked: Asked, counts: Mapping[str, Mapping[str, int]]) -> int:
+    """Length of the list. Every entity has one state, so the counts of the wanted states add up to it."""
+    wanted = asked.include.get("state", ())
+    return sum(number for state, number in counts["state"].items() if not wanted or state in wanted)
 
 
 def _facets(asked: Asked, counts: Mapping[str, Mapping[str, int]], names: Names) -> list[listing.Facet]:
@@ -125,10 +123,11 @@ def _described(
 
 
 def _counted(
-    viewer: Viewer, asked: Asked, chips: list[listing.Chip], version: int | None
+    viewer: Viewer, asked: Asked, chips: list[listing.Chip], query: EntityQuery
 ) -> list[listing.Chip]:
-    """Chips of an empty list with the length it has without each."""
-    counted = [_query(viewer, rest, version).count() for rest in listing.unfiltered(asked)[:COUNTED_CHIPS]]
+    """Chips of an empty list with the length it has without each. One statement."""
+    rest = [_query(viewer, other, query.version) for other in listing.unfiltered(asked)[:COUNTED_CHIPS]]
+    counted = query.lengths_of(rest)
     return [replace(chip, without=n) for chip, n in zip(chips, counted, strict=False)] + chips[len(counted) :]
 
 

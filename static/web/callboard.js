@@ -89,6 +89,11 @@ if (matchMedia('(hover: hover)').matches) $$('.prov[popovertarget]').forEach((b)
   b.addEventListener('mouseleave', () => { clearTimeout(t); p.hidePopover?.(); });
 });
 
+/* What is cut off says all of it on hover. */
+document.addEventListener('mouseover', ({ target: t }) => {
+  if (!t.title && t.scrollWidth > t.clientWidth && getComputedStyle(t).textOverflow === 'ellipsis') t.title = t.innerText.trim();
+});
+
 /* Keys. Off inside fields, off when the person turned them off in settings. */
 let lead = 0;
 const goto = (key) => $(`a[aria-keyshortcuts="g ${key}"]`);

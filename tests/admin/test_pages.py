@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from urllib.parse import unquote
 
@@ -12,10 +13,12 @@ from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from catalog.models import Entity, TagDefinition
+from catalog.models import Entity, Kind, TagDefinition
 from portal.access import querysets
 from portal.access.admin import ModelAdmin, ReadOnlyAdmin
+from portal.access.admin.base import age
 from portal.access.models import Token
 from portal.web.admin.registration import keep_restricted_pages
 from tests.factories.access import MembershipFactory, TokenFactory
@@ -213,3 +216,29 @@ def test_pages_of_packages_that_are_not_restricted_are_dropped() -> None:
     admin.site.register(Group)
     keep_restricted_pages()
     assert Group not in admin.site._registry
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "just now"),
+        (59, "just now"),
+        (61, "1\xa0minute ago"),
+        (-30, "in a moment"),
+        (-7_300, "in 2\xa0hours"),
+    ],
+)
+def test_an_age_is_told_in_words_with_the_exact_time_on_hover(seconds: int, text: str) -> None:
+    shown = age(timezone.now() - timedelta(seconds=seconds))
+    assert f">{text}</time>" in shown
+    assert 'title="' in shown
+
+
+def test_a_page_has_a_main_part_and_every_field_in_a_table_a_name(world: World, curator: Client) -> None:
+    page = curator.get(_url(Kind, "change", world.kind.pk)).content.decode()
+    assert page.count("<main ") == page.count("</main>") == 1
+    assert 'aria-label="Schema"' in page
+
+
+def test_a_field_that_is_searched_says_so(world: World, curator: Client) -> None:
+    assert 'data-placeholder="Search ' in curator.get(_url(Token, "add")).content.decode()

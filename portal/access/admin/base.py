@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache, wraps
 from typing import Any
 
@@ -23,7 +23,7 @@ from unfold.forms import PaginationInlineFormSet
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from portal.access.admin.filters import RelatedFilter
-from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
+from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget, SearchedSelect
 from portal.access.querysets import policy_for, visible
 from portal.access.viewer import CURATE, VIEW, Viewer
 from portal.audit.models import AuditEvent
@@ -50,13 +50,17 @@ def _text(value: Any) -> Any:
 
 
 def age(then: datetime | None) -> SafeString:
-    """``2 hours ago`` with the exact time on hover; a dash where there is none."""
+    """``2 hours ago``, ``just now``, with the exact time on hover; a dash where there is none."""
     if then is None:
         return SafeString("-")
-    # Django says "2 hours, 3 minutes": the first part is enough.
-    past = then <= timezone.now()
-    about = (timesince(then) if past else timeuntil(then)).partition(",")[0]
-    text = f"{about} ago" if past else f"in {about}"
+    now = timezone.now()
+    past = then <= now
+    if abs(now - then) < timedelta(minutes=1):
+        text = "just now" if past else "in a moment"
+    else:
+        # Django says "2 hours, 3 minutes": the first part is enough.
+        about = (timesince(then, now) if past else timeuntil(then, now)).partition(",")[0]
+        text = f"{about} ago" if past else f"in {about}"
     exact = date_format(timezone.localtime(then), "j F Y, H:i:s T")
     return format_html(
         '<time class="cb-time" datetime="{}" title="{}">{}</time>', then.isoformat(), exact, text
@@ -103,6 +107,11 @@ class Restricted:
         rows: models.QuerySet[Any] = visible(model._default_manager.all(), viewer_of(request))
         return rows.order_by(*(model._meta.ordering or ("pk",)))
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if "widget" not in kwargs and db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]  # of the admin class beside this one
+            kwargs["widget"] = SearchedSelect(db_field, self.admin_site, using=kwargs.get("using"))  # type: ignore[attr-defined]  # the same
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]  # the same
+
     def _may(self, request: HttpRequest, action: str, obj: models.Model | None = None) -> bool:
         viewer = viewer_of(request)
         if not viewer.is_staff:
@@ -139,6 +148,8 @@ class RestrictedFormSet(PaginationInlineFormSet):
 
     def add_fields(self, form: Any, index: int | None) -> None:
         super().add_fields(form, index)
+        for field in form.fields.values():  # a cell of a table has no label of its own
+            field.widget.attrs.setdefault("aria-label", str(field.label or ""))
         key = form.fields.get(self._pk_field.name)
         if isinstance(key, ModelChoiceField):
             key.queryset = self.queryset

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from django import forms
+from django.contrib.admin.widgets import AutocompleteSelect
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from portal.core.errors import CallboardError
@@ -34,6 +35,16 @@ class CuratedForm(forms.ModelForm):
         """Django looks for rows with the same values here: among all rows, also those that the viewer may not see."""
         with guarded_reads(False):
             super()._post_clean()  # type: ignore[misc]  # Django's own step of validation, not in the stubs
+
+
+class SearchedSelect(AutocompleteSelect):
+    """A row of another table, found by typing. While it is empty it says so, for screen readers too."""
+
+    def build_attrs(
+        self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        rows = self.field.remote_field.model._meta.verbose_name_plural
+        return {**super().build_attrs(base_attrs, extra_attrs), "data-placeholder": f"Search {rows}"}
 
 
 class JSONField(forms.JSONField):

@@ -41,4 +41,5 @@ COLORS = {
 }
 #: Whatever the palette cannot say.
 STYLESHEET = "admin/callboard.css"
+SCRIPT = "admin/callboard.js"
 MARK = "web/logo-mark.svg"

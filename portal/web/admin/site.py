@@ -17,7 +17,7 @@ from unfold.dataclasses import Favicon
 from unfold.sites import UnfoldAdminSite
 
 from portal.web.admin.dashboard import needs_a_person
-from portal.web.admin.look import COLORS, MARK, STYLESHEET
+from portal.web.admin.look import COLORS, MARK, SCRIPT, STYLESHEET
 from portal.web.admin.plugins import plugins_page
 from portal.web.context import theme_of
 
@@ -38,6 +38,7 @@ class AdminSite(UnfoldAdminSite):
         theme = theme_of(request)
         context["colors"] = copy.deepcopy(COLORS)
         context["styles"] = [static(STYLESHEET)]
+        context["scripts"] = [static(SCRIPT)]
         context["site_favicons"] = [Favicon(href=static(MARK), rel="icon", type="image/svg+xml")]
         if theme in ("light", "dark"):
             context["theme"] = theme  # the choice made in the portal counts here as well

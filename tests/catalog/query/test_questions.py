@@ -20,6 +20,7 @@ from catalog.query import (
     parse_predicate,
 )
 from catalog.query.conditions import EVERYTHING, NOTHING, Among, AnyOf, Has, Not, any_of
+from catalog.query.memory import memory
 from catalog.query.predicates import matches_row
 from portal.access import querysets
 from portal.access.viewer import ANONYMOUS
@@ -297,6 +298,25 @@ def test_each_question_costs_one_statement_and_one_for_the_words_in_it(ask: Any,
     ):
         ask(EntityQuery(VIEWER, include={"kind": ["component"], "spec.type": ["service"]}))
     assert len(seen) == statements, [q["sql"] for q in seen]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_lengths_of_several_lists_are_counted_together_and_remembered(catalog: list[Entity]) -> None:
+    memory.forget()
+    query = EntityQuery(VIEWER, include={"kind": ["component"], "spec.type": ["service"]}, text="a")
+    others = [
+        EntityQuery(VIEWER, include={"kind": ["component"]}, version=query.version),
+        EntityQuery(VIEWER, include={"spec.type": ["none-such"]}, version=query.version),
+        EntityQuery(VIEWER, text="a", version=query.version),
+    ]
+    assert query.lengths_of([]) == []
+    with CaptureQueriesContext(connection) as seen:
+        lengths = query.lengths_of(others)
+    assert len(seen) == 2  # the words, and the counts
+    with CaptureQueriesContext(connection) as seen:
+        assert query.lengths_of(others[::-1]) == lengths[::-1]
+        assert lengths == [other.count() for other in others]
+    assert len(seen) == 0
 
 
 # --- cursors

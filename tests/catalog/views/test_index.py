@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from catalog.models import Entity, Source
+from catalog.models import Entity, Kind, Source
+from catalog.services.kinds import install_shipped_kinds
 from catalog.views import index as index_view
 from tests.catalog.views.conftest import MOST_STATEMENTS, text_of
 from tests.factories.catalog import document, store
@@ -197,3 +198,36 @@ def test_control_characters_in_a_descriptor_break_no_list(reader: Client) -> Non
     assert reader.get("/catalog/default/component/x/").status_code == 200
     assert reader.get("/catalog/default/component/x/raw/").status_code == 200
     assert reader.get("/catalog/?q=a%00b&tag=%00").status_code == 200
+
+
+def test_the_tabs_begin_with_what_people_look_for_and_end_with_kinds_of_ones_own(reader: Client) -> None:
+    install_shipped_kinds()
+    Kind.objects.create(name="Ward", plural="Wards")
+    Kind.objects.create(name="Berth", plural="Berths")
+    store(
+        [document("x", kind=kind) for kind in Kind.objects.unrestricted("all").values_list("name", flat=True)]
+    )
+    tabs = reader.get("/catalog/").context["page"].kinds
+    assert [tab.title for tab in tabs] == [
+        "All", "Components", "APIs", "Systems", "Resources", "Groups", "Users", "Domains", "Locations", "Templates",
+        "AI resources", "Berths", "Wards",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "filters", ["state=active", "state=active&errors=false", "state=orphan", "state=gone&q=b"]
+)
+def test_the_length_of_a_list_of_some_states_is_what_is_in_it(
+    catalog: dict[str, Entity], reader: Client, filters: str
+) -> None:
+    Entity.objects.filter(name="orphan").update(state="orphan")
+    page = reader.get(f"/catalog/?kind=component&{filters}").context["page"]
+    assert page.count == len(page.rows)
+
+
+def test_an_empty_list_offers_to_drop_every_filter_at_once(
+    catalog: dict[str, Entity], reader: Client
+) -> None:
+    page = text_of(reader.get("/catalog/?kind=component&type=none-such&q=nothing+has+this"))
+    assert '<a class="btn sm" href="/catalog/?kind=component">without any filter</a>' in page
+    assert "without any filter" not in text_of(reader.get("/catalog/?kind=component&type=none-such"))

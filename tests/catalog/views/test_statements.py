@@ -1,0 +1,82 @@
+"""What pages cost right after a publication, when nothing is remembered: at most 12 statements each, all counted."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from catalog.models import Entity, Problem, Source
+from catalog.query.memory import memory
+from portal.access.models import User
+from portal.plugins.registry import registry
+from tests.catalog.views.conftest import BOOKINGS, MOST_STATEMENTS
+
+API = "/catalog/default/api/bookings/"
+COMPONENT = "/catalog/default/component/booking-api/"
+
+
+@pytest.fixture
+def sources(transactional_db: None, catalog: dict[str, Entity]) -> Source:
+    """Two sources, so that there is one to choose, and a problem in the first."""
+    made = [
+        Source.objects.create(
+            name=f"source {n}", target=f"https://{n}.example.org", entity_ref=f"location:default/{n}"
+        )
+        for n in range(2)
+    ]
+    for source, name in zip(made, ("booking-api", "fare-engine"), strict=True):
+        Entity.objects.filter(name=name).update(source=source)
+    now = catalog["component:default/booking-api"].changed_at
+    Problem.objects.create(
+        source=made[0], fingerprint="1", rule="catalog.format.tag", message="A tag has to be lower case",
+        owner_ref=BOOKINGS, entity_ref="component:default/booking-api", first_seen_at=now, last_seen_at=now,
+    )  # fmt: skip
+    return made[0]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/",
+        "/catalog/",
+        "/catalog/?sort=-updated",
+        "/catalog/?q=booking",
+        "/catalog/?kind=component",
+        "/catalog/?kind=component&owner=group:default/bookings&lifecycle=production",
+        "/catalog/?kind=component&owner=group:default/bookings&lifecycle=production&q=booking",
+        "/catalog/?kind=component&type=service&owner=group:default/bookings&system=system:default/reservations"
+        "&lifecycle=production&tag=kotlin&tag=-java&state=active&errors=false&q=booking",
+        "/catalog/?kind=component&kind=api&owner=none&q=nothing+has+this",
+        "/catalog/?kind=component&type=tool&owner=none&lifecycle=on&tag=x&state=active&errors=true&q=nothing+has+this",
+        COMPONENT,
+        f"{COMPONENT}relations/",
+        f"{COMPONENT}apis/",
+        f"{COMPONENT}raw/",
+        API,
+        f"{API}api/",
+        f"{API}relations/",
+        f"{API}raw/",
+        "/catalog/default/group/bookings/",
+        "/catalog/default/group/bookings/relations/",
+        "/catalog/default/user/maren/",
+        "/catalog/default/system/reservations/",
+        "/catalog/problems/",
+        "/catalog/problems/?mine=1&rule=catalog.format.tag",
+        "/catalog/sources/",
+        "one source",
+    ],
+)
+def test_a_page_right_after_a_publication_takes_at_most_twelve_statements(
+    sources: Source, person: User, address: str
+) -> None:
+    reader = Client()
+    reader.force_login(person)
+    address = f"/catalog/sources/{sources.pk}/" if address == "one source" else address
+    memory.forget()
+    registry.forget_switches()
+    with CaptureQueriesContext(connection) as caught:
+        assert reader.get(address).status_code == 200
+    assert len(caught) <= MOST_STATEMENTS, "\n".join(query["sql"][:160] for query in caught)
