@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -65,10 +66,10 @@ def _apply(file: SourcesFile) -> Applied:
     ours = list(
         rows.filter(registered_by=Source.RegisteredBy.SETTINGS, registered_actor=FILE.actor).order_by("name")
     )
-    _refuse_taken(file, ours)
     applied = Applied(has_rules=file.rules is not None)
     pairs = _pairs(file.entries, ours)
     kept = {row.pk for row in pairs.values()}
+    _refuse_taken(file, kept)
     for row in ours:
         if row.pk not in kept and row.enabled:
             update_source(actor=FILE, source=row, changes={"enabled": False})
@@ -113,13 +114,13 @@ def _place(row: Source) -> tuple[str, ...]:
     return row.type, row.target, row.branch, row.pattern
 
 
-def _refuse_taken(file: SourcesFile, ours: Sequence[Source]) -> None:
+def _refuse_taken(file: SourcesFile, kept: set[UUID]) -> None:
     names = [entry.name for entry in file.entries]
     targets = [entry.values["target"] for entry in file.entries]
     others = list(
         Source.objects.unrestricted(REASON)
         .filter(Q(name__in=names) | Q(target__in=targets))
-        .exclude(pk__in=[row.pk for row in ours])
+        .exclude(pk__in=kept)
     )
     by_name, by_place = {row.name: row for row in others}, {_place(row): row for row in others}
     for entry in file.entries:

@@ -168,6 +168,16 @@ def test_a_name_or_place_of_a_source_that_was_registered_otherwise_is_refused(
     assert list(file.sources) == [theirs.name]
 
 
+def test_a_place_that_a_source_which_is_no_longer_listed_still_has_is_refused(file: File) -> None:
+    file.apply(TWO)
+    shop = TWO[: TWO.index("  - name: company")] + TWO[TWO.index("  - name: shop") :]
+    taken = shop.replace("shop/*.yaml", "https://git.example.com/platform/catalog.git")
+    taken += '    branch: main\n    pattern: "**/catalog-info.yaml"\n'
+    with pytest.raises(InputError, match=r"line 4: sources\[0\]\.target: .*, as company \(.*: Settings\)"):
+        file.apply(taken)
+    assert file.sources["company"].enabled
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(file: File) -> None:
     before = written()
     assert file.apply(TWO, dry_run=True).created == ["company", "shop"]
