@@ -183,7 +183,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('url', models.CharField(max_length=2000)),
                 ('version', models.CharField(blank=True, help_text='ETag or commit.', max_length=200)),
-                ('digest', models.CharField(help_text='SHA-256 of the content, its name in the blob store.', max_length=64)),
+                ('digest', models.CharField(help_text='SHA-256 of the content, which is not kept.', max_length=64)),
                 ('source', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='files', to='catalog.source')),
             ],
         ),

@@ -94,12 +94,12 @@ class Source(models.Model):
 
 
 class SourceFile(models.Model):
-    """A file as it was last read, so that an unchanged one needs no transfer."""
+    """A file as it was last read, so that a source of which nothing changed needs no transfer."""
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="files")
     url = models.CharField(max_length=2000)
     version = models.CharField(max_length=200, blank=True, help_text="ETag or commit.")
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the content, its name in the blob store.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the content, which is not kept.")
 
     objects = RestrictedQuerySet.as_manager()
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email.utils import formatdate
 from itertools import pairwise
 from pathlib import Path
@@ -226,32 +227,41 @@ def test_the_budget_spreads_calls(host: Host, tmp_path: Path) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_threads_share_the_budget_of_a_connection(host: Host) -> None:
+def test_threads_share_the_budget_of_a_connection(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.set(rate_per_minute=600)
+    row = host.now
+    everybody, met, now = threading.Barrier(4), threading.local(), timezone.now
 
-    def take(_: int) -> Any:
+    def now_when_all_have_looked() -> datetime:
+        if not hasattr(met, "once"):
+            met.once = True
+            everybody.wait(timeout=30)
+        return now()
+
+    def take(_: int) -> datetime:
         try:
-            return reserve_call(connection=host.now, longest=timedelta(minutes=1))
+            return reserve_call(connection=row, longest=timedelta(minutes=1))
         finally:
             database.close()
 
+    monkeypatch.setattr("portal.connections.services.timezone.now", now_when_all_have_looked)
     with ThreadPoolExecutor(4) as pool:
-        turns = sorted(pool.map(take, range(12)))
-    gaps = [later - earlier for earlier, later in pairwise(turns)]
-    assert min(gaps) >= timedelta(seconds=0.1)
+        turns = sorted(pool.map(take, range(4)))
+    assert min(later - earlier for earlier, later in pairwise(turns)) >= timedelta(seconds=0.1)
 
 
 _TAKE = """
 import sys, django
 from datetime import timedelta
 django.setup()
-from django.conf import settings
 from django.db import connection
 connection.settings_dict["NAME"] = sys.argv[1]
 from portal.connections.models import Connection
 from portal.connections.services import reserve_call
 row = Connection.objects.unrestricted("test").get(name="work")
-for _ in range(5):
+print("ready", flush=True)
+input()
+for _ in range(60):
     print(reserve_call(connection=row, longest=timedelta(minutes=1)).timestamp())
 """
 
@@ -261,14 +271,22 @@ def test_processes_share_the_budget_of_a_connection(host: Host) -> None:
     name = str(database.settings_dict["NAME"])
     if "memory" in name:
         pytest.skip("a database in memory has one process")
-    host.set(rate_per_minute=600)
+    host.set(rate_per_minute=6_000)
     running = [
-        subprocess.Popen([sys.executable, "-c", _TAKE, name], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", _TAKE, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(2)
     ]
+    for one in running:
+        assert one.stdout is not None and one.stdout.readline() == "ready\n"
+    for one in running:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
     turns = sorted(float(line) for one in running for line in one.communicate(timeout=60)[0].split())
-    assert len(turns) == 10
-    assert min(later - earlier for earlier, later in pairwise(turns)) >= 0.0999
+    assert len(turns) == 120
+    assert min(later - earlier for earlier, later in pairwise(turns)) >= 0.0099
 
 
 def test_waiting_for_a_turn_ends_when_the_work_is_cancelled(host: Host, tmp_path: Path) -> None:
