@@ -89,6 +89,14 @@ if (matchMedia('(hover: hover)').matches) $$('.prov[popovertarget]').forEach((b)
   b.addEventListener('mouseleave', () => { clearTimeout(t); p.hidePopover?.(); });
 });
 
+/* An impatient double click sends a form once. */
+let sent = { at: 0 };
+document.addEventListener('submit', (e) => {
+  if (e.target.method !== 'post') return;
+  if (sent.by === e.submitter && e.timeStamp - sent.at < 1000) e.preventDefault();
+  else sent = { by: e.submitter, at: e.timeStamp };
+});
+
 /* What is cut off says all of it on hover. */
 document.addEventListener('mouseover', ({ target: t }) => {
   if (!t.title && t.scrollWidth > t.clientWidth && getComputedStyle(t).textOverflow === 'ellipsis') t.title = t.innerText.trim();

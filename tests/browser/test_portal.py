@@ -7,6 +7,10 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from catalog.models import Kind
+from portal.jobs.models import Job
+from tests.factories.catalog import document, store
+
 pytestmark = pytest.mark.browser
 
 ENTITY = "/catalog/default/component/berth-1/"
@@ -14,6 +18,11 @@ PAGES = (
     "/", "/catalog/", "/catalog/?kind=component&tag=-pci&q=berth", "/catalog/?kind=component&type=nothing", ENTITY,
     f"{ENTITY}relations/", f"{ENTITY}apis/", f"{ENTITY}raw/", "/catalog/default/api/berths/api/",
     "/catalog/default/group/bookings/", "/catalog/problems/", "/catalog/sources/", "/accounts/password/change/",
+)  # fmt: skip
+ADMIN_PAGES = (
+    "/admin/", "/admin/catalog/entity/", "/admin/catalog/kind/",
+    "/admin/catalog/source/", "/admin/catalog/source/add/", "/admin/catalog/problem/", "/admin/access/user/",
+    "/admin/access/token/add/", "/admin/access/membership/add/", "/admin/audit/auditevent/", "/admin/plugins/",
 )  # fmt: skip
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -58,6 +67,37 @@ def test_a_choice_made_on_the_page_survives_the_swap(open_browser: Callable[...,
     page.go_back()
     page.wait_for_url("**/catalog/")
     expect(page.locator("#results")).to_contain_text("12 of 63 shown")
+
+
+def test_an_impatient_double_click_reads_a_source_once(open_browser: Callable[..., Page]) -> None:
+    page = open_browser()
+    page.goto("/catalog/sources/")
+    page.get_by_role("link", name="skerry").click()
+    page.get_by_role("button", name="Sync now").dblclick()
+    expect(page.get_by_text("skerry is being read.")).to_have_count(1)
+    assert Job.objects.unrestricted("the test looks at all").count() == 1
+
+
+def test_a_name_that_is_cut_off_is_whole_on_hover_and_never_below_the_search(
+    open_browser: Callable[..., Page],
+) -> None:
+    name = "a-very-long-name-" + "x" * 46
+    store([document(name)])
+    page = open_browser()
+    page.goto(f"/catalog/?q={name[:20]}")
+    link = page.locator("[data-row] > span:not(.sr)").first
+    link.hover()
+    expect(link).to_have_attribute("title", name)
+    for width in (1280, 1000, 800, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"/catalog/default/component/{name}/")
+        crumbs = page.locator(".crumbs [aria-current]").bounding_box()
+        beside = page.locator(".topbar search, .topbar .tools a").locator("visible=true").first.bounding_box()
+        assert crumbs is not None
+        assert beside is not None
+        assert crumbs["width"] > 20
+        assert crumbs["x"] + crumbs["width"] <= beside["x"], width
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_the_appearance_changes_at_once_and_stays(open_browser: Callable[..., Page]) -> None:
@@ -124,4 +164,25 @@ def test_no_page_violates_an_accessibility_rule(
         page.evaluate(axe)
         result = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
         found += [(address, v["id"], [n["target"] for n in v["nodes"]]) for v in result["violations"]]
+    assert found == []
+
+
+@pytest.mark.services("npm")
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_of_the_admin_violates_a_rule_that_matters(
+    open_browser: Callable[..., Page], axe: str, dark: bool
+) -> None:
+    page = open_browser(dark=dark)
+    found = []
+    kind = Kind.objects.unrestricted("any will do").earliest("pk")
+    for address in (*ADMIN_PAGES, f"/admin/catalog/kind/{kind.pk}/change/"):
+        page.goto(address)
+        page.wait_for_load_state("networkidle")
+        page.evaluate(axe)
+        result = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", RULES)
+        found += [
+            (address, v["id"], [n["target"] for n in v["nodes"]])
+            for v in result["violations"]
+            if v["impact"] != "minor"
+        ]
     assert found == []

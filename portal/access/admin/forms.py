@@ -38,7 +38,7 @@ class CuratedForm(forms.ModelForm):
 
 
 class SearchedSelect(AutocompleteSelect):
-    """A row of another table, found by typing. While it is empty it says so, for screen readers too."""
+    """A row of another table, found by typing. While it is empty it says so."""
 
     def build_attrs(
         self, base_attrs: dict[str, Any], extra_attrs: dict[str, Any] | None = None
