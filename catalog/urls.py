@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, index, problems, sources
+from catalog.views import entity, index, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -15,6 +15,8 @@ urlpatterns = [
     path("sources/<uuid:key>/", sources.source, name="source"),
     path("sources/<uuid:key>/progress/", sources.progress, name="source-progress"),
     path("sources/<uuid:key>/sync/", sources.sync, name="source-sync"),
+    path("sources/<uuid:key>/held/", removals.held, name="source-held"),
+    path("removed/<int:key>/restore/", removals.restore, name="restore"),
     path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
     path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
     path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),

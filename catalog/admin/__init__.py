@@ -3,6 +3,7 @@
 from catalog.admin.entity import EntityAdmin
 from catalog.admin.kind import KindAdmin
 from catalog.admin.problem import ProblemAdmin
+from catalog.admin.removal import QuarantineAdmin, TombstoneAdmin
 from catalog.admin.source import SourceAdmin, SyncAdmin
 from catalog.admin.vocabulary import AnnotationAdmin, TagAdmin
 
@@ -11,7 +12,9 @@ __all__ = [
     "EntityAdmin",
     "KindAdmin",
     "ProblemAdmin",
+    "QuarantineAdmin",
     "SourceAdmin",
     "SyncAdmin",
     "TagAdmin",
+    "TombstoneAdmin",
 ]

@@ -3,6 +3,7 @@
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
 
@@ -18,9 +19,11 @@ __all__ = [
     "Kind",
     "KindVersion",
     "Problem",
+    "Quarantine",
     "Relation",
     "Source",
     "SourceFile",
     "Sync",
     "TagDefinition",
+    "Tombstone",
 ]

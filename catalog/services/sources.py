@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from catalog.exceptions import SourceTakenError
@@ -13,6 +14,7 @@ from catalog.models import Source
 from catalog.refs import LocationRef
 from catalog.selectors import rivals_of
 from catalog.services.publishing import withdraw_source
+from portal.access.services import rename_source_of_principals, withdraw_principals
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 from portal.core.errors import InputError, NotFoundError
@@ -61,6 +63,11 @@ def _check(source: Source) -> None:
         )
 
 
+def people_source(name: str) -> str:
+    """What ``portal.access`` calls the source ``name`` that defines people."""
+    return f"catalog:{name}"
+
+
 def _plan_syncs(source: Source, actor: Viewer) -> None:
     set_schedule(
         actor=actor,
@@ -95,6 +102,7 @@ def create_source(
         InputError: the target cannot be one.
         SourceTakenError: this target is registered already.
     """
+    values.setdefault("interval", settings.CALLBOARD_SYNC_INTERVAL)
     source = Source(
         target=target,
         type=type,
@@ -165,6 +173,10 @@ def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) 
             stored.save(update_fields=list(changes))
     except IntegrityError as error:
         raise SourceTakenError(f"Another source has the target or name of {stored.name}.") from error
+    if "name" in before:
+        rename_source_of_principals(source=people_source(before["name"]), new=people_source(stored.name))
+    if "may_define_people" in before and not stored.may_define_people:
+        withdraw_principals(actor=actor, source=people_source(stored.name))
     if before:
         after = {f: changes[f] for f in before}
         record(actor=actor.actor, verb="catalog.source.changed", target=stored, before=before, after=after)
@@ -187,7 +199,8 @@ def delete_source(*, actor: Viewer, source: Source) -> int:
     stored = Source.objects.unrestricted("the row to remove").filter(pk=source.pk).first()
     if stored is None:
         raise NotFoundError(f"There is no source {source.pk}.")
-    removed, heirs = withdraw_source(source=stored)
+    removed, heirs = withdraw_source(actor=actor, source=stored)
+    withdraw_principals(actor=actor, source=people_source(stored.name))
     remove_schedule(name=f"catalog.sync:{stored.pk}")
     before = {f: getattr(stored, f) for f in AUDITED}
     after = {"entities_removed": removed}

@@ -23,7 +23,8 @@ from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.compare import Plan, chunks
-from catalog.services.sources import request_sync
+from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
+from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
 from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
@@ -161,13 +162,20 @@ def _compare_and_publish(
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
+    held: Held | None = None
+
+    def look(plan: Plan) -> None:
+        nonlocal held
+        held = hold_back(source, plan)
+
     counts, plan = publish(
-        source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress
+        source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress, look=look
     )
     with context.writing():
+        note_held(source, held, sync.pk)
         heirs = counts.heirs | _lost_for_nothing(source, plan)
         problems = replace_problems(
-            source=source, findings=_findings(source, found, plan), now=timezone.now()
+            source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
         _replace_contenders(source, plan)
         _remember_files(source, session)
@@ -197,7 +205,18 @@ def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:
     return {source.pk} if kept < len(plan.lost) else set()
 
 
-def _findings(source: Source, found: Collected, plan: Plan) -> Iterator[tuple[Finding, str, str]]:
+def _findings(
+    source: Source, found: Collected, plan: Plan, held: Held | None
+) -> Iterator[tuple[Finding, str, str]]:
+    if held is not None:
+        finding = Finding(
+            rule="catalog.removal.held",
+            message=f"{len(held.refs)} of {held.total} entities of {source.name} are no longer declared.",
+            remedy="They stay until a curator lets them go or keeps them, on the page of the source.",
+            severity="warning",
+            url=source.target,
+        )
+        yield finding, "", ""
     failed = Entity.objects.unrestricted(REASON).filter(ref__in=list(found.failed))
     owners = {ref: owner or "" for ref, owner in failed.values_list("ref", "owner_ref")}
     for declared in found.declared.values():
@@ -269,7 +288,7 @@ def _define_people(context: JobContext, source: Source) -> None:
             people.append(person)
             pairs += memberships
     sync_principals(
-        actor=context.viewer, source=f"catalog:{source.name}", principals=people, memberships=pairs
+        actor=context.viewer, source=people_source(source.name), principals=people, memberships=pairs
     )
 
 
@@ -313,6 +332,7 @@ def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> N
         problems=outcome.problems,
         error=outcome.error,
     )
+    forget_old_tombstones()
     failed = outcome.state == Sync.State.FAILED
     changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
     if not failed:

@@ -15,6 +15,7 @@ from catalog.models import Entity
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
 from catalog.views.entity_parts import document_of, page_of
+from catalog.views.removals import tombstone_page
 from catalog.views.viewing import named, site, viewer_of
 from portal.access.viewer import Viewer
 from portal.plugins.points import EntityTab
@@ -46,10 +47,15 @@ class OpenTab:
     wide: bool = False
 
 
-def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
+def _find(viewer: Viewer, ref: str) -> Entity | None:
     """The entity at an address, with its document and source. One statement."""
-    rows = Entity.objects.visible_to(viewer).filter(ref=canonical(kind, namespace, name))
-    entity: Entity | None = named(rows).select_related("document", "source").first()
+    rows = named(Entity.objects.visible_to(viewer).filter(ref=ref))
+    entity: Entity | None = rows.select_related("document", "source").first()
+    return entity
+
+
+def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
+    entity = _find(viewer, canonical(kind, namespace, name))
     if entity is None:
         raise Http404("There is no such entity.")
     return entity
@@ -63,7 +69,10 @@ def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
 def entity(request: HttpRequest, namespace: str, kind: str, name: str, tab: str = OVERVIEW) -> HttpResponse:
     """One tab of one entity. Another letter case in the address leads to the one that counts."""
     viewer = viewer_of(request)
-    found = _entity(viewer, namespace, kind, name)
+    ref = canonical(kind, namespace, name)
+    found = _find(viewer, ref)
+    if found is None:
+        return tombstone_page(request, ref)
     address = entity_url(found.ref, tab)
     if request.path != address and request.path.lower() == address.lower():
         return HttpResponseRedirect(address)

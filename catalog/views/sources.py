@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from catalog.models import Entity, Problem, Source, Sync
+from catalog.models import Entity, Problem, Quarantine, Source, Sync
 from catalog.presenters.problem import ProblemView
 from catalog.services.sources import request_sync
 from catalog.views.problems import present
@@ -112,6 +112,9 @@ class SourcePage:
     entities_url: str = ""
     problems: int = 0
     problems_url: str = ""
+    held: int = 0
+    held_of: int = 0
+    held_url: str = ""
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
 
@@ -133,11 +136,17 @@ def _problems_url(source: Source) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a source came to; ``last_state`` is None where it was never read."""
+    """What a source came to; ``last_state`` is None where it was never read.
+
+    Attributes:
+        held: removals that wait for a decision, of ``held_of`` entities.
+    """
 
     last_state: str | None = None
     entities: int = 0
     problems: int = 0
+    held: int = 0
+    held_of: int = 0
 
 
 def _counts(viewer: Viewer, sources: Sequence[Source]) -> dict[uuid.UUID, Counts]:
@@ -152,9 +161,12 @@ def _counts(viewer: Viewer, sources: Sequence[Source]) -> dict[uuid.UUID, Counts
         )
         for rows in (entities, problems)
     ]
+    held = Quarantine.objects.visible_to(viewer).filter(source=here, state=Quarantine.State.PENDING)
+    waiting = [Coalesce(Subquery(held.values(name), IntegerField()), 0) for name in ("count", "total")]
     rows = Source.objects.visible_to(viewer).filter(pk__in=[source.pk for source in sources])
-    counted = rows.values_list("pk", Subquery(last), *numbers)
-    return {key: Counts(state, found, wrong) for key, state, found, wrong in counted}
+    return {
+        key: Counts(*counted) for key, *counted in rows.values_list("pk", Subquery(last), *numbers, *waiting)
+    }
 
 
 @require_safe
@@ -174,6 +186,8 @@ def sources(request: HttpRequest) -> HttpResponse:
     for source in page:
         counted = counts.get(source.pk, Counts())
         level, outcome = outcome_of(counted.last_state, source.enabled)
+        if counted.held:
+            level, outcome = "warn", "Removals held back"
         shown.append(
             SourceRow(
                 name=source.name,
@@ -261,6 +275,9 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     counted = _counts(viewer, [found])[found.pk]
     page.entities, page.entities_url = counted.entities, _entities_url(found)
     page.problems, page.problems_url = counted.problems, _problems_url(found)
+    if counted.held:
+        page.held, page.held_of = counted.held, counted.held_of
+        page.held_url = reverse("catalog:source-held", args=[found.pk])
     if page.problems:
         problems = Problem.objects.visible_to(viewer).filter(source=found)
         page.problem_list = present(

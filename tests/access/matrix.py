@@ -95,6 +95,16 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/problems/"),
     page("catalog/sources/"),
     page("catalog/sources/<uuid:key>/", "catalog/sources/{source}/"),
+    page("catalog/sources/<uuid:key>/held/", "catalog/sources/{source}/held/"),
+    page(
+        "catalog/sources/<uuid:key>/held/",
+        "catalog/sources/{source}/held/",
+        member=403,
+        staff=400,
+        method="POST",
+    ),
+    page("catalog/removed/<int:key>/restore/", "catalog/removed/0/restore/", member=405),
+    page("catalog/removed/<int:key>/restore/", "catalog/removed/0/restore/", member=403, staff=404, method="POST"),
     page("catalog/sources/<uuid:key>/progress/", "catalog/sources/{source}/progress/"),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
@@ -150,6 +160,7 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/cancel/": frozenset({200}),
     "<path:object_id>/check-now/": frozenset({200}),
     "<path:object_id>/sync-now/": frozenset({200}),
+    "<path:object_id>/restore/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.
 ADMIN_SITE: dict[str, tuple[str, int]] = {

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.utils import timezone
 
-from catalog.models import AnnotationDefinition, Entity, Kind, Problem, Source, Sync, TagDefinition
+from catalog.models import (
+    AnnotationDefinition,
+    Entity,
+    Kind,
+    Problem,
+    Quarantine,
+    Source,
+    Sync,
+    TagDefinition,
+    Tombstone,
+)
 from portal.access.models import Membership, Principal, Token, User
 from portal.access.viewer import Viewer
 from portal.audit.models import AuditEvent
@@ -40,6 +51,8 @@ class World:
     source: Source
     sync: Sync
     problem: Problem
+    tombstone: Tombstone
+    quarantine: Quarantine
     kind: Kind
     annotation: AnnotationDefinition
     tag: TagDefinition
@@ -93,6 +106,41 @@ def make_sync(source: Source, **values: object) -> Sync:
     return Sync.objects.create(source=source, **{**defaults, **values})
 
 
+def make_tombstone(source: Source, name: str = "kiosk", **values: object) -> Tombstone:
+    """A component that its source no longer declares."""
+    now = timezone.now()
+    ref = f"component:default/{name}"
+    entity = document(name, spec={"type": "service"})
+    entity["metadata"].update(uid="6f8e4d63-1b8a-4b56-9d6e-0c7e4f0a1b2c", etag="1")
+    defaults = {
+        "ref": ref,
+        "uid": entity["metadata"]["uid"],
+        "kind": "component",
+        "namespace": "default",
+        "name": name,
+        "text": json.dumps(entity),
+        "reason": Tombstone.Reason.UNDECLARED,
+        "source_name": source.name,
+        "removed_at": now,
+        "keep_until": now + timedelta(days=30),
+    }
+    return Tombstone.objects.create(source=source, **{**defaults, **values})
+
+
+def make_quarantine(source: Source, count: int = 40, **values: object) -> Quarantine:
+    """Removals that wait for a decision."""
+    refs = sorted(f"component:default/c{n}" for n in range(count))
+    defaults = {
+        "refs": refs,
+        "digest": "d",
+        "count": count,
+        "total": count + 1,
+        "sync_id": 1,
+        "created_at": timezone.now(),
+    }
+    return Quarantine.objects.create(source=source, **{**defaults, **values})
+
+
 def make_world() -> World:
     """One of everything, with the shipped kinds that the database has anyway."""
     member, staff = UserFactory(username="member"), StaffFactory(username="curator", is_superuser=True)
@@ -121,6 +169,8 @@ def make_world() -> World:
         source=source,
         sync=make_sync(source),
         problem=make_problem(source),
+        tombstone=make_tombstone(source),
+        quarantine=make_quarantine(source),
         kind=Kind.objects.get(name="Component"),
         annotation=AnnotationDefinition.objects.order_by("key")[0],
         tag=TagDefinition.objects.create(name="java"),

@@ -18,6 +18,7 @@ from django.utils import timezone
 from catalog.ingest.collected import Collected, Declared
 from catalog.ingest.final import final_document
 from catalog.models import Contender, Entity, EntityAttribute, EntityDocument, Relation, Source
+from catalog.services.publishing.bury import Removal, bury
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
 from catalog.services.publishing.rows import (
@@ -65,23 +66,39 @@ class Counts:
 
 
 def publish(
-    *, source: Source, found: Collected, sync_id: int, writing: Writing, progress: Progress
+    *,
+    source: Source,
+    found: Collected,
+    sync_id: int,
+    writing: Writing,
+    progress: Progress,
+    look: Callable[[Plan], None] = lambda plan: None,
+    removal: Removal | None = None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
     Args:
         writing: gives the transaction to write in (fenced by the job).
+        look: sees each comparison before it is written, and may change it.
+        removal: why entities go that are not declared any more.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
     """
+
+    def plan_of() -> Plan:
+        plan = compare(source, found)
+        look(plan)
+        return plan
+
     return apply_plans(
-        plan_of=lambda: compare(source, found),
+        plan_of=plan_of,
         declared=found.declared,
         source=source,
         sync_id=sync_id,
         writing=writing,
         progress=progress,
+        removal=removal,
     )
 
 
@@ -89,15 +106,22 @@ def apply_plans(
     *,
     plan_of: Callable[[], Plan],
     declared: Mapping[str, Declared],
-    source: Source,
+    source: Source | None,
     sync_id: int,
     writing: Writing,
     progress: Progress,
+    removal: Removal | None = None,
+    restored: Mapping[str, UUID] | None = None,
 ) -> tuple[Counts, Plan]:
     """Write what ``plan_of`` says until there is nothing left to write.
 
     Other sources may publish meanwhile: the number of the last publication is claimed inside each transaction, and
     where somebody was faster everything not yet written is compared again.
+
+    Args:
+        source: whose entities these are; None for such as nobody declares.
+        removal: why entities go, for their tombstones.
+        restored: entities that come back, with the uid they had.
 
     Raises:
         ServiceUnavailableError: others were faster every time.
@@ -109,7 +133,9 @@ def apply_plans(
         if not plan.has_work():
             return counts, plan
         relations = _RelationMap(d for d in declared.values() if d.ref not in plan.lost)
-        writer = _Writer(source, sync_id, relations, plan.hashes, plan.rows)
+        writer = _Writer(
+            source, sync_id, relations, plan.hashes, plan.rows, removal or Removal(), restored or {}
+        )
         undisturbed = True
         while plan.has_work() and undisturbed:
             part = _next_part(plan)
@@ -158,13 +184,17 @@ class _Writer:
 
     def __init__(
         self,
-        source: Source,
+        source: Source | None,
         sync_id: int,
         relations: _RelationMap,
         hashes: dict[str, str],
         rows: dict[str, Row],
+        removal: Removal,
+        restored: Mapping[str, UUID],
     ) -> None:
         self.source = source
+        self.removal = removal
+        self.restored = restored
         self.sync_id = sync_id
         self.relations = relations
         self.hashes = hashes
@@ -187,6 +217,8 @@ class _Writer:
         leaving = set(removed.values())
         others = self._relations_of_others(shown | own, leaving)
 
+        if removed:
+            bury(list(removed), self.removal, source=self.source, sync_id=self.sync_id, now=self.now)
         for keys in chunks([old[key] for key in gone]):
             Relation.objects.unrestricted(REASON).filter(pk__in=keys).delete()
         for keys in chunks(list(removed)):
@@ -214,7 +246,8 @@ class _Writer:
         for part in chunks(sorted(leaving)):
             rivals = Contender.objects.unrestricted(REASON).filter(entity_ref__in=part)
             heirs.update(rivals.values_list("source_id", flat=True))
-        heirs.discard(self.source.pk)
+        if self.source is not None:
+            heirs.discard(self.source.pk)
         Source.objects.filter(pk__in=heirs).update(version="")
         return heirs
 
@@ -247,7 +280,8 @@ class _Writer:
 
     def _place(self, declared: Declared) -> tuple[Any, ...]:
         parent = self.ids.get(declared.parent_ref)
-        return place_values(declared, source_id=self.source.pk, parent_id=parent, sync_id=self.sync_id)
+        source = self.source.pk if self.source is not None else None
+        return place_values(declared, source_id=source, parent_id=parent, sync_id=self.sync_id)
 
     def _insert(
         self,
@@ -284,11 +318,21 @@ class _Writer:
     def _new_row(
         self, entity_id: int, declared: Declared, others: dict[str, set[tuple[str, str, str]]]
     ) -> tuple[tuple[Any, ...], str]:
-        uid = uuid.uuid4()
+        restored = self.restored.get(declared.ref)
+        uid = restored or uuid.uuid4()
         relations = self._shown(declared.ref, others)
         text, etag = final_document(declared.entity, uid=str(uid), relations=relations)
         digest, place = self.hashes[declared.ref], self._place(declared)
-        row = entity_row(declared, id=entity_id, uid=uid, etag=etag, digest=digest, place=place, now=self.now)
+        row = entity_row(
+            declared,
+            id=entity_id,
+            uid=uid,
+            etag=etag,
+            digest=digest,
+            place=place,
+            now=self.now,
+            orphan=restored is not None,
+        )
         return row, text
 
     def _update(

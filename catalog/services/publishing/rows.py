@@ -51,24 +51,33 @@ def content_values(declared: Declared) -> tuple[str | None, ...]:
 
 
 def place_values(
-    declared: Declared, *, source_id: UUID, parent_id: int | None, sync_id: int
+    declared: Declared, *, source_id: UUID | None, parent_id: int | None, sync_id: int
 ) -> tuple[Any, ...]:
     """Values for ``PLACE_COLUMNS``."""
     return source_id, parent_id, declared.url, declared.document, declared.line, declared.commit, sync_id
 
 
 def entity_row(
-    declared: Declared, *, id: int, uid: UUID, etag: str, digest: str, place: Sequence[Any], now: datetime
+    declared: Declared,
+    *,
+    id: int,
+    uid: UUID,
+    etag: str,
+    digest: str,
+    place: Sequence[Any],
+    now: datetime,
+    orphan: bool,
 ) -> tuple[Any, ...]:
     """Values for ``ENTITY_COLUMNS``."""
+    state = Entity.State.ORPHANED if orphan else Entity.State.ACTIVE
     names = (declared.ref, declared.kind.lower(), declared.namespace.lower(), declared.name.lower())
     return (
         id,
         uid,
         *names,
         *content_values(declared),
-        Entity.State.ACTIVE.value,
-        "",
+        state.value,
+        "Restored; nothing declares it." if orphan else "",
         False,
         etag,
         digest,

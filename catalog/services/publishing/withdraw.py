@@ -7,7 +7,8 @@ from uuid import UUID
 from django.db import transaction
 
 from catalog.ingest.collected import Collected
-from catalog.models import Contender, Entity, Source
+from catalog.models import Contender, Entity, Source, Tombstone
+from catalog.services.publishing.bury import Removal
 from catalog.services.publishing.compare import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
 from portal.access.viewer import Viewer
@@ -18,14 +19,19 @@ def _silent(done: int, total: int, text: str) -> None:
     """Nobody watches the progress of a removal."""
 
 
-def withdraw_source(*, source: Source) -> tuple[int, list[Source]]:
+def withdraw_source(*, actor: Viewer, source: Source) -> tuple[int, list[Source]]:
     """Remove everything a source declared, in the caller's transaction.
 
     Returns:
         How many entities went, and the sources that should be read again because they declare one of them.
     """
     counts, _ = publish(
-        source=source, found=Collected(), sync_id=0, writing=transaction.atomic, progress=_silent
+        source=source,
+        found=Collected(),
+        sync_id=0,
+        writing=transaction.atomic,
+        progress=_silent,
+        removal=Removal(Tombstone.Reason.UNREGISTERED, actor.actor),
     )
     Contender.objects.unrestricted(REASON).filter(source=source).delete()
     return counts.removed, list(Source.objects.unrestricted(REASON).filter(pk__in=counts.heirs, enabled=True))
@@ -36,14 +42,14 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
     """Remove one entity by uid. What a source still declares comes back, with another uid, when it is read again.
 
     Returns:
-        The source to read again, or None where there was no such entity.
+        The source to read again, or None where there was no such entity, or nothing declares it.
     """
     try:
         key = UUID(uid)
     except ValueError:
         return None
     entity = Entity.objects.visible_to(actor, "curate").filter(uid=key).select_related("source").first()
-    if entity is None or entity.source is None:
+    if entity is None:
         return None
     row = Row(**{column: getattr(entity, column) for column in COLUMNS})
     apply_plans(
@@ -55,6 +61,7 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         sync_id=0,
         writing=transaction.atomic,
         progress=_silent,
+        removal=Removal(Tombstone.Reason.DELETED, actor.actor),
     )
     record(
         actor=actor.actor,

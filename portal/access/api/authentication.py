@@ -27,7 +27,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise AuthenticationError(
                 "This token is unknown, expired or revoked.",
                 code="access.token.invalid",
-                remedy="Make a new one under Settings, or with `manage.py token create --user NAME`.",
+                remedy="Ask an admin for a new one, or run `manage.py token create --user NAME`.",
             )
         return viewer, viewer
 

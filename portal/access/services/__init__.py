@@ -1,6 +1,12 @@
 """Every write of this app."""
 
-from portal.access.services.principals import PersonData, link_person, sync_principals
+from portal.access.services.principals import (
+    PersonData,
+    link_person,
+    rename_source_of_principals,
+    sync_principals,
+    withdraw_principals,
+)
 from portal.access.services.tokens import create_token, note_token_use, revoke_token, viewer_of_token
 from portal.access.services.users import create_user, set_password, update_user, viewer_of_user
 
@@ -10,10 +16,12 @@ __all__ = [
     "create_user",
     "link_person",
     "note_token_use",
+    "rename_source_of_principals",
     "revoke_token",
     "set_password",
     "sync_principals",
     "update_user",
     "viewer_of_token",
     "viewer_of_user",
+    "withdraw_principals",
 ]

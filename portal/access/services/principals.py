@@ -22,6 +22,10 @@ class PersonData:
     email: str = ""
 
 
+#: Source of identities whose own source is gone; the next one that names them takes them over.
+WITHDRAWN = "withdrawn"
+
+
 @transaction.atomic
 def sync_principals(
     *, actor: Viewer, source: str, principals: Iterable[PersonData], memberships: Iterable[tuple[str, str]]
@@ -48,11 +52,16 @@ def sync_principals(
                 kind=data.kind, ref=ref, title=data.title, email=data.email, source=source
             )
             added.append(row)
-        elif row.source == source and (row.title, row.email, row.active) != (data.title, data.email, True):
-            row.title, row.email, row.active = data.title, data.email, True
+        elif row.source in (source, WITHDRAWN) and (row.title, row.email, row.active, row.source) != (
+            data.title,
+            data.email,
+            True,
+            source,
+        ):
+            row.title, row.email, row.active, row.source = data.title, data.email, True, source
             changed.append(row)
     Principal.objects.bulk_create(added, batch_size=500)
-    Principal.objects.bulk_update(changed, ["title", "email", "active"], batch_size=500)
+    Principal.objects.bulk_update(changed, ["title", "email", "active", "source"], batch_size=500)
     gone = [row.pk for ref, row in known.items() if row.source == source and row.active and ref not in wanted]
     deactivated = Principal.objects.filter(pk__in=gone).update(active=False)
 
@@ -100,3 +109,27 @@ def link_person(*, actor: Viewer, user: User, ref: str) -> Principal:
     principal.user = user
     record(actor=actor.actor, verb="access.person.linked", target=user, after={"ref": ref})
     return principal
+
+
+@transaction.atomic
+def withdraw_principals(*, actor: Viewer, source: str) -> None:
+    """End all that ``source`` said: its identities become inactive, its memberships go."""
+    reason = "a source that is gone takes all its identities along"
+    removed = Membership.objects.unrestricted(reason).filter(source=source).delete()[0]
+    deactivated = Principal.objects.filter(source=source).update(active=False, source=WITHDRAWN)
+    if removed or deactivated:
+        record(
+            actor=actor.actor,
+            verb="access.principals.withdrawn",
+            object_type="access.principal",
+            object_id=source,
+            object_name=source,
+            after={"deactivated": deactivated, "removed": removed},
+        )
+
+
+@transaction.atomic
+def rename_source_of_principals(*, source: str, new: str) -> None:
+    """What ``source`` said counts on under another name."""
+    Principal.objects.filter(source=source).update(source=new)
+    Membership.objects.filter(source=source).update(source=new)

@@ -22,7 +22,7 @@ from catalog.models import (
     Sync,
 )
 from catalog.services.publishing import remove_entity
-from catalog.services.sources import delete_source, request_sync
+from catalog.services.sources import delete_source, request_sync, update_source
 from portal.access.models import Membership, Principal
 from portal.audit.models import AuditEvent
 from portal.events.models import Event
@@ -309,6 +309,50 @@ def test_only_a_source_marked_for_it_defines_people_for_permissions(folder: Fold
     other.sync(may_define_people=True)
     membership = Membership.objects.unrestricted("test").select_related("member", "group").get()
     assert (membership.member.ref, membership.group.ref) == ("user:default/maren", "group:default/bookings")
+
+
+def memberships() -> list[tuple[str, bool]]:
+    rows = Membership.objects.unrestricted("test").values_list("member__ref", "member__active")
+    return list(rows)
+
+
+@pytest.fixture
+def people(folder: Folder) -> Folder:
+    """A source that defines one person in one group."""
+    folder.write("a.yaml", GROUP.format(name="bookings"), USER.format(name="maren", group="bookings"))
+    folder.sync(may_define_people=True)
+    assert memberships() == [("user:default/maren", True)]
+    return folder
+
+
+@pytest.mark.parametrize("end", ["removed", "unmarked"])
+def test_permissions_of_a_source_end_with_the_source_or_its_mark(people: Folder, end: str) -> None:
+    assert people.source is not None
+    if end == "removed":
+        delete_source(actor=SYSTEM, source=people.source)
+    else:
+        update_source(actor=SYSTEM, source=people.source, changes={"may_define_people": False})
+    assert memberships() == []
+    assert not Principal.objects.unrestricted("test").filter(active=True).exists()
+
+
+def test_another_source_that_names_them_takes_withdrawn_identities_over(
+    people: Folder, tmp_path: Path
+) -> None:
+    assert people.source is not None
+    delete_source(actor=SYSTEM, source=people.source)
+    again = Folder(people.path, "again")
+    again.sync(may_define_people=True)
+    assert memberships() == [("user:default/maren", True)]
+
+
+def test_a_source_with_another_name_defines_the_same_people(people: Folder) -> None:
+    assert people.source is not None
+    update_source(actor=SYSTEM, source=people.source, changes={"name": "renamed"})
+    people.source.refresh_from_db()
+    people.sync(force=True)
+    assert memberships() == [("user:default/maren", True)]
+    assert set(Principal.objects.unrestricted("test").values_list("source", flat=True)) == {"catalog:renamed"}
 
 
 def test_a_sync_is_one_audit_record_and_one_event_and_an_unchanged_one_is_none(folder: Folder) -> None:
