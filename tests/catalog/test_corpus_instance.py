@@ -225,7 +225,7 @@ def test_pages_of_entities_open_in_every_tab(instance: Instance, browser: Client
 def test_problems_are_listed_with_their_number(instance: Instance, browser: Client) -> None:
     answer = browser.get(reverse("catalog:problems"))
     assert answer.status_code == 200
-    assert f"of {Problem.objects.unrestricted(REASON).count()}" in answer.content.decode()
+    assert f"of {Problem.objects.unrestricted(REASON).count():,}" in answer.content.decode()
 
 
 def test_by_query_gives_each_entity_once_over_all_pages(instance: Instance, browser: Client) -> None:
