@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ('plural', models.CharField(help_text='What a list of them is called.', max_length=80)),
                 ('description', models.TextField(blank=True)),
                 ('icon', models.CharField(default='catalog', help_text='Name of an icon of the sprite.', max_length=40)),
-                ('order', models.PositiveIntegerField(default=100)),
+                ('order', models.PositiveIntegerField(default=100, help_text='Smaller numbers come first in lists of kinds.')),
                 ('shipped', models.BooleanField(default=False, editable=False, help_text='Comes with Callboard; kept up to date by it.')),
                 ('enabled', models.BooleanField(default=True, help_text='Off: descriptors of this kind are refused.')),
                 ('relations', models.JSONField(blank=True, default=list, help_text='Relation fields: path, relation, reverse, default_kind (docs/admins/kinds.md).')),

@@ -19,7 +19,9 @@ class Kind(models.Model):
     plural = models.CharField(max_length=80, help_text="What a list of them is called.")
     description = models.TextField(blank=True)
     icon = models.CharField(max_length=40, default="catalog", help_text="Name of an icon of the sprite.")
-    order = models.PositiveIntegerField(default=100)
+    order = models.PositiveIntegerField(
+        default=100, help_text="Smaller numbers come first in lists of kinds."
+    )
     shipped = models.BooleanField(
         default=False, editable=False, help_text="Comes with Callboard; kept up to date by it."
     )
