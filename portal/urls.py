@@ -8,7 +8,8 @@ from django.urls import include, path
 from portal.web.plugin_pages import plugin_pages
 
 urlpatterns = [
-    path("api/catalog/", include("catalog.api.urls")),  # first: it is asked most, and by far
+    path("api/catalog/v1/", include("catalog.api.v1.urls")),
+    path("api/catalog/", include("catalog.api.urls")),  # early: it is asked most, and by far
     path("", include("portal.web.urls")),
     path("", include("portal.observability.urls")),
     path("accounts/", include("allauth.urls")),

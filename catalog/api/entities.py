@@ -15,8 +15,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from catalog.api import schema
-from catalog.api.bodies import checked_body
-from catalog.api.stock import Parameters, StockView, json_bytes, json_text, whole_number
+from catalog.api.stock import StockView, json_bytes, json_text
 from catalog.query import (
     DocumentPage,
     EntityQuery,
@@ -34,6 +33,8 @@ from catalog.query import (
 from catalog.query.conditions import EVERYTHING, Condition, all_of
 from catalog.query.memory import memory
 from catalog.query.ordering import order_of
+from portal.access.api.bodies import checked_body
+from portal.access.api.parameters import Parameters, whole_number
 from portal.access.api.renderers import CONTENT_TYPE
 from portal.core.errors import InputError
 

@@ -9,12 +9,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from catalog.api import schema
-from catalog.api.stock import Parameters, StockView, json_text, quoted
+from catalog.api.stock import StockView, json_text, quoted
 from catalog.query.ancestry import ancestry_of
 from catalog.query.documents import text_of_ref, text_of_uid
 from catalog.refs import canonical
 from catalog.services.publishing.withdraw import remove_entity
 from catalog.services.sources import request_sync
+from portal.access.api.parameters import Parameters
 from portal.core.errors import NotFoundError
 
 

@@ -10,12 +10,13 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
 from catalog.api import schema
-from catalog.api.bodies import checked_body
 from catalog.api.entities import texts_in
-from catalog.api.stock import Parameters, StockView, json_bytes
+from catalog.api.stock import StockView, json_bytes
 from catalog.query import EntityQuery, parse_filters, parse_predicate
 from catalog.query.conditions import EVERYTHING, Condition
 from catalog.query.memory import memory
+from portal.access.api.bodies import checked_body
+from portal.access.api.parameters import Parameters
 from portal.core.errors import InputError
 
 

@@ -11,7 +11,6 @@ from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from catalog.api.bodies import checked_body, refuse_unknown_parameters
 from catalog.api.stock import StockView
 from catalog.exceptions import SourceTakenError
 from catalog.models import Source
@@ -19,6 +18,7 @@ from catalog.query.predicates import matches_row
 from catalog.selectors import entity_by_ref, location_by_id, registered_locations
 from catalog.services.preview import preview_location
 from catalog.services.sources import create_source, delete_source, generated_ref, request_sync, update_source
+from portal.access.api.bodies import checked_body, refuse_unknown_parameters
 from portal.access.api.renderers import json_response
 from portal.core.errors import InputError, NotFoundError
 

@@ -9,7 +9,8 @@ from django.http import HttpResponse
 from drf_spectacular.generators import SchemaGenerator
 from rest_framework.request import Request
 
-from catalog.api.stock import MOUNT, Parameters, StockView, json_bytes
+from catalog.api.stock import MOUNT, StockView, json_bytes
+from portal.access.api.parameters import Parameters
 
 
 class OpenAPIView(StockView):

@@ -8,10 +8,10 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from catalog.api.bodies import checked_body, refuse_unknown_parameters
 from catalog.api.stock import StockView
 from catalog.ingest.problems import Problem
 from catalog.services.preview import analyze_location, validate_entity
+from portal.access.api.bodies import checked_body, refuse_unknown_parameters
 from portal.access.api.renderers import json_response
 from portal.core.errors import InputError
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from portal.access.api import schema  # noqa: F401  (describes our authentication wherever a view of ours is)
+from portal.access.api.parameters import Parameters
+from portal.access.api.parsers import JSONParser
 from portal.access.viewer import Viewer
 
 
@@ -26,3 +28,18 @@ class APIBase(APIView):
     @property
     def viewer(self) -> Viewer:
         return cast("Viewer", self.request.auth)
+
+
+class OwnView(APIBase):
+    """Base of our own paths, ``/api/<app>/v1/``: JSON whatever the client says it accepts, strict parameters."""
+
+    parser_classes = (JSONParser,)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.format_kwarg = None  # there is one format, so there is nothing to negotiate
+        self.perform_authentication(request)
+        self.check_permissions(request)
+
+    def parameters(self, *known: str) -> Parameters:
+        """The query parameters; raises InputError for one that is not among ``known``."""
+        return Parameters(self.request, known)

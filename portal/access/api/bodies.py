@@ -1,4 +1,4 @@
-"""Checking what stock's paths are sent, with stock's verdicts."""
+"""Checking the JSON object that was sent, with the verdicts of stock."""
 
 from __future__ import annotations
 
