@@ -22,7 +22,9 @@ class TombstoneAdmin(ReadOnlyAdmin):
     search_help_text = "Reference, source, person or owner."
     ordering = ("-removed_at", "-id")
     list_fullwidth = True
+    list_select_related = ("revision",)
     actions_detail = ("restore",)
+    readonly_fields = ("url", "line", "commit", "text")
     fieldsets = (
         (None, {"fields": ("ref", "uid", "reason", "actor", "removed_at", "keep_until")}),
         (
@@ -32,6 +34,22 @@ class TombstoneAdmin(ReadOnlyAdmin):
         ("Restored", {"fields": ("restored_at", "restored_by")}),
         ("Its last document", {"fields": ("text",)}),
     )
+
+    @admin.display(description="File")
+    def url(self, stone: Tombstone) -> str:
+        return stone.revision.url
+
+    @admin.display
+    def line(self, stone: Tombstone) -> int:
+        return stone.revision.line
+
+    @admin.display
+    def commit(self, stone: Tombstone) -> str:
+        return stone.revision.commit
+
+    @admin.display(description="Document")
+    def text(self, stone: Tombstone) -> str:
+        return stone.revision.text
 
     @object_action(
         "Restore", question="Brings the entity back under its uid, until somebody declares it.", icon="undo"

@@ -4,10 +4,12 @@ from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribu
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.removal import Quarantine, Tombstone
+from catalog.models.revision import Alias, Revision, RevisionAttribute, RevisionRelation
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
 
 __all__ = [
+    "Alias",
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
@@ -21,6 +23,9 @@ __all__ = [
     "Problem",
     "Quarantine",
     "Relation",
+    "Revision",
+    "RevisionAttribute",
+    "RevisionRelation",
     "Source",
     "SourceFile",
     "Sync",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
+from django.utils import timezone
 
 from catalog.models.source import Source
 from catalog.querysets import EntityQuerySet
@@ -61,7 +62,15 @@ class Entity(models.Model):
     commit = models.CharField(max_length=64, blank=True, editable=False)
     sync_id = models.BigIntegerField(null=True, editable=False, help_text="The sync that wrote it last.")
     created_at = models.DateTimeField(editable=False)
-    changed_at = models.DateTimeField(editable=False)
+    changed_at = models.DateTimeField(
+        editable=False, help_text="When its document changed last, also by what others say of it."
+    )
+    # The present version; earlier ones are in Revision.
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    revised_at = models.DateTimeField(default=timezone.now, editable=False)
+    revised_by = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="Who wrote it; empty for a sync."
+    )
 
     objects = EntityQuerySet.as_manager()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from catalog.models.revision import Revision
 from catalog.models.source import Source
 from portal.access.querysets import RestrictedQuerySet
 from portal.core.fields import CodePointField
@@ -24,18 +25,16 @@ class Tombstone(models.Model):
     namespace = CodePointField(max_length=63, editable=False)
     name = CodePointField(max_length=63, editable=False)
     owner_ref = CodePointField(max_length=260, null=True, blank=True, editable=False)
-    text = models.TextField(editable=False, help_text="Its last document.")
-    relations = models.JSONField(
-        default=list, editable=False, help_text="What it declared: source, type, target."
+    revision = models.OneToOneField(
+        Revision,
+        on_delete=models.PROTECT,
+        related_name="tombstone",
+        editable=False,
+        help_text="Its last version.",
     )
-    content_hash = models.CharField(max_length=40, editable=False)
     reason = models.CharField(max_length=12, choices=Reason, editable=False)
     source = models.ForeignKey(Source, null=True, on_delete=models.SET_NULL, related_name="+", editable=False)
     source_name = models.CharField(max_length=120, blank=True, editable=False)
-    url = models.CharField(max_length=2000, blank=True, editable=False)
-    document_index = models.PositiveIntegerField(default=0, editable=False)
-    line = models.PositiveIntegerField(default=1, editable=False)
-    commit = models.CharField(max_length=64, blank=True, editable=False)
     sync_id = models.BigIntegerField(null=True, editable=False)
     actor = models.CharField(
         max_length=200, blank=True, editable=False, help_text="Who removed it; empty for a sync."

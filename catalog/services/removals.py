@@ -13,7 +13,8 @@ from django.utils import timezone
 from catalog.ingest.annotations import ORPHAN
 from catalog.ingest.collected import Declared
 from catalog.ingest.relations import Relation
-from catalog.models import Entity, Quarantine, Source, Tombstone
+from catalog.models import Entity, Quarantine, Revision, RevisionRelation, Source, Tombstone
+from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import REASON, Plan
 from catalog.services.publishing.publish import apply_plans
 from catalog.services.sources import request_sync
@@ -137,15 +138,16 @@ def restore_entity(*, actor: Viewer, tombstone: Tombstone) -> Entity:
             code="catalog.tombstone.taken",
             remedy="Remove that one first, if this one is the right one.",
         )
-    declared = _declared(current)
+    revision = Revision.objects.unrestricted(REASON).get(pk=current.revision_id)
+    declared = declared_by(revision)
     apply_plans(
-        plan_of=lambda: _plan(declared, current),
+        plan_of=lambda: _plan(declared, revision),
         declared={declared.ref: declared},
         source=None,
-        sync_id=current.sync_id or 0,
+        cause=Cause(actor.actor),
         writing=transaction.atomic,
         progress=lambda done, total, text: None,
-        restored={current.ref: current.uid},
+        restored={current.ref: revision},
     )
     record(
         actor=actor.actor,
@@ -157,32 +159,34 @@ def restore_entity(*, actor: Viewer, tombstone: Tombstone) -> Entity:
     return restored
 
 
-def _declared(tombstone: Tombstone) -> Declared:
-    entity = orjson.loads(tombstone.text)
+def declared_by(revision: Revision) -> Declared:
+    """What a past version declared, as an orphan."""
+    entity = orjson.loads(revision.text)
     for name in ("relations", "status"):
         entity.pop(name, None)
     for name in ("uid", "etag"):
         entity["metadata"].pop(name, None)
     entity["metadata"]["annotations"] = {**entity["metadata"].get("annotations", {}), ORPHAN: "true"}
+    relations = RevisionRelation.objects.unrestricted(REASON).filter(revision=revision).order_by("pk")
     return Declared(
-        ref=tombstone.ref,
+        ref=revision.ref,
         kind=entity["kind"],
-        namespace=entity["metadata"].get("namespace", tombstone.namespace),
+        namespace=entity["metadata"].get("namespace", revision.namespace),
         name=entity["metadata"]["name"],
         entity=entity,
-        relations=tuple(Relation(*relation) for relation in tombstone.relations),
-        url=tombstone.url,
-        document=tombstone.document_index,
-        line=tombstone.line,
-        commit=tombstone.commit,
+        relations=tuple(Relation(*r) for r in relations.values_list("source_ref", "type", "target_ref")),
+        url=revision.url,
+        document=revision.document_index,
+        line=revision.line,
+        commit=revision.commit,
         parent_ref="",
     )
 
 
-def _plan(declared: Declared, tombstone: Tombstone) -> Plan:
+def _plan(declared: Declared, revision: Revision) -> Plan:
     if Entity.objects.unrestricted(REASON).filter(ref=declared.ref).exists():
         return Plan()
-    return Plan(inserts=[declared], hashes={declared.ref: tombstone.content_hash}, new={declared.ref})
+    return Plan(inserts=[declared], hashes={declared.ref: revision.content_hash}, new={declared.ref})
 
 
 def forget_old_tombstones() -> int:

@@ -22,7 +22,9 @@ from catalog.selectors import known_versions
 from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
+from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import Plan, chunks
+from catalog.services.publishing.revisions import forget_old_versions
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
@@ -169,7 +171,12 @@ def _compare_and_publish(
         held = hold_back(source, plan)
 
     counts, plan = publish(
-        source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress, look=look
+        source=source,
+        found=found,
+        cause=Cause(sync_id=sync.pk),
+        writing=context.writing,
+        progress=progress,
+        look=look,
     )
     with context.writing():
         note_held(source, held, sync.pk)
@@ -333,6 +340,7 @@ def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> N
         error=outcome.error,
     )
     forget_old_tombstones()
+    forget_old_versions()
     failed = outcome.state == Sync.State.FAILED
     changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
     if not failed:

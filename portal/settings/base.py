@@ -204,8 +204,10 @@ SPECTACULAR_SETTINGS = {
 # --- reading from outside
 CALLBOARD_FILE_ROOTS = [Path(p).resolve() for p in env.list("CALLBOARD_FILE_ROOTS", default=[])]
 CALLBOARD_EGRESS_ALLOW = env.list("CALLBOARD_EGRESS_ALLOW", default=[])
-# --- lifecycle: how long removed entities can come back; removals of one sync that wait for a person
+# --- lifecycle: how long removed entities can come back, how long past versions are kept, and which removals of one
+# sync wait for a person
 CALLBOARD_TOMBSTONE_DAYS = env.int("CALLBOARD_TOMBSTONE_DAYS", 30)
+CALLBOARD_HISTORY_DAYS = env.int("CALLBOARD_HISTORY_DAYS", 365)
 CALLBOARD_REMOVAL_LEAST = env.int("CALLBOARD_REMOVAL_LEAST", 20)
 CALLBOARD_REMOVAL_SHARE = env.float("CALLBOARD_REMOVAL_SHARE", 0.3)
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)

@@ -14,6 +14,7 @@ from catalog.models import (
     Kind,
     Problem,
     Quarantine,
+    Revision,
     Source,
     Sync,
     TagDefinition,
@@ -112,13 +113,30 @@ def make_tombstone(source: Source, name: str = "kiosk", **values: object) -> Tom
     ref = f"component:default/{name}"
     entity = document(name, spec={"type": "service"})
     entity["metadata"].update(uid="6f8e4d63-1b8a-4b56-9d6e-0c7e4f0a1b2c", etag="1")
-    defaults = {
+    named = {
         "ref": ref,
         "uid": entity["metadata"]["uid"],
         "kind": "component",
         "namespace": "default",
         "name": name,
-        "text": json.dumps(entity),
+    }
+    revision = Revision.objects.create(
+        **named,
+        number=1,
+        label=name,
+        etag="1",
+        source_id=source.pk,
+        source_name=source.name,
+        url="",
+        created_at=now,
+        since=now,
+        until=now,
+        end=Tombstone.Reason.UNDECLARED,
+        text=json.dumps(entity),
+    )
+    defaults = {
+        **named,
+        "revision": revision,
         "reason": Tombstone.Reason.UNDECLARED,
         "source_name": source.name,
         "removed_at": now,

@@ -17,17 +17,42 @@ from django.utils import timezone
 
 from catalog.ingest.collected import Collected, Declared
 from catalog.ingest.final import final_document
-from catalog.models import Contender, Entity, EntityAttribute, EntityDocument, Relation, Source
-from catalog.services.publishing.bury import Removal, bury
+from catalog.models import (
+    Alias,
+    Contender,
+    Entity,
+    EntityAttribute,
+    EntityDocument,
+    Relation,
+    Revision,
+    Source,
+)
+from catalog.services.publishing.announce import (
+    CONTENT,
+    CREATED,
+    PLACE,
+    RELATIONS,
+    REMOVED,
+    RENAMED,
+    RESTORED,
+    STATE,
+    STATUS,
+    Announcements,
+)
+from catalog.services.publishing.bury import bury
+from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
+from catalog.services.publishing.revisions import close_versions
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
     ENTITY_COLUMNS,
+    NAME_COLUMNS,
     PLACE_COLUMNS,
     AttributeWriter,
     content_values,
     entity_row,
+    name_values,
     place_values,
 )
 from catalog.services.versions import ENTITIES, claim_version, current_version
@@ -40,6 +65,7 @@ SQLITE_SECONDS = 1.0
 #: Entities that are worked on between two pieces of a COPY.
 STEP = 250
 SQLITE_ROWS = 250
+VERSION_COLUMNS = ["revision", "revised_at", "revised_by"]
 TRIES = 50
 
 
@@ -69,18 +95,17 @@ def publish(
     *,
     source: Source,
     found: Collected,
-    sync_id: int,
+    cause: Cause,
     writing: Writing,
     progress: Progress,
     look: Callable[[Plan], None] = lambda plan: None,
-    removal: Removal | None = None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
     Args:
+        cause: who or what changes it, and why entities go that are not declared any more.
         writing: gives the transaction to write in (fenced by the job).
         look: sees each comparison before it is written, and may change it.
-        removal: why entities go that are not declared any more.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
@@ -95,10 +120,9 @@ def publish(
         plan_of=plan_of,
         declared=found.declared,
         source=source,
-        sync_id=sync_id,
+        cause=cause,
         writing=writing,
         progress=progress,
-        removal=removal,
     )
 
 
@@ -107,11 +131,10 @@ def apply_plans(
     plan_of: Callable[[], Plan],
     declared: Mapping[str, Declared],
     source: Source | None,
-    sync_id: int,
+    cause: Cause,
     writing: Writing,
     progress: Progress,
-    removal: Removal | None = None,
-    restored: Mapping[str, UUID] | None = None,
+    restored: Mapping[str, Revision] | None = None,
 ) -> tuple[Counts, Plan]:
     """Write what ``plan_of`` says until there is nothing left to write.
 
@@ -120,8 +143,8 @@ def apply_plans(
 
     Args:
         source: whose entities these are; None for such as nobody declares.
-        removal: why entities go, for their tombstones.
-        restored: entities that come back, with the uid they had.
+        cause: who or what changes the catalog.
+        restored: entities that come back, with the last version they had.
 
     Raises:
         ServiceUnavailableError: others were faster every time.
@@ -133,9 +156,7 @@ def apply_plans(
         if not plan.has_work():
             return counts, plan
         relations = _RelationMap(d for d in declared.values() if d.ref not in plan.lost)
-        writer = _Writer(
-            source, sync_id, relations, plan.hashes, plan.rows, removal or Removal(), restored or {}
-        )
+        writer = _Writer(source, cause, relations, plan.hashes, plan.rows, restored or {})
         undisturbed = True
         while plan.has_work() and undisturbed:
             part = _next_part(plan)
@@ -185,17 +206,16 @@ class _Writer:
     def __init__(
         self,
         source: Source | None,
-        sync_id: int,
+        cause: Cause,
         relations: _RelationMap,
         hashes: dict[str, str],
         rows: dict[str, Row],
-        removal: Removal,
-        restored: Mapping[str, UUID],
+        restored: Mapping[str, Revision],
     ) -> None:
         self.source = source
-        self.removal = removal
+        self.cause = cause
         self.restored = restored
-        self.sync_id = sync_id
+        self.news = Announcements(source, cause)
         self.relations = relations
         self.hashes = hashes
         self.ids = {ref: row.id for ref, row in rows.items()}
@@ -206,6 +226,8 @@ class _Writer:
         written = {row.id: declared for row, declared in part.updates}
         new_ids = next_ids(Entity, len(part.inserts))
         self.ids.update((d.ref, i) for d, i in zip(part.inserts, new_ids, strict=True))
+        self.ids.update((d.ref, row.id) for row, d in part.updates)
+        self.news = Announcements(self.source, self.cause)
 
         old = self._stored_relations([*removed, *written])
         wanted: set[tuple[int, str, str, str]] = set()
@@ -215,10 +237,17 @@ class _Writer:
         shown = {source for _, source, _, _ in gone} | {source for _, source, _, _ in added}
         own = {d.ref for d in part.inserts} | {d.ref for d in written.values()}
         leaving = set(removed.values())
-        others = self._relations_of_others(shown | own, leaving)
+        renamed = {row.ref for row, d in part.updates if row.ref != d.ref}
+        others = self._relations_of_others(shown | own, leaving | renamed)
 
         if removed:
-            bury(list(removed), self.removal, source=self.source, sync_id=self.sync_id, now=self.now)
+            for stone in bury(list(removed), self.cause, source=self.source, now=self.now):
+                self.news.add(REMOVED, stone.ref, stone.uid, stone.revision.number, reason=self.cause.removal)
+        close_versions(
+            [*written, *(row.id for row, d in part.moved if row.url != d.url)],
+            end=Revision.End.CHANGED,
+            now=self.now,
+        )
         for keys in chunks([old[key] for key in gone]):
             Relation.objects.unrestricted(REASON).filter(pk__in=keys).delete()
         for keys in chunks(list(removed)):
@@ -229,7 +258,10 @@ class _Writer:
         self._update(part.updates, others)
         self._move(part.moved)
         self._mark_missing(part.missing)
-        self._rewrite(shown - own - leaving, others, {row.ref: problem for row, problem in part.failed})
+        self._rewrite(
+            shown - own - leaving - renamed, others, {row.ref: problem for row, problem in part.failed}
+        )
+        self.news.publish()
 
         counts.heirs |= self._heirs(leaving, {row.source_id for row, _ in part.updates})
         counts.added += len(part.inserts)
@@ -238,7 +270,7 @@ class _Writer:
         counts.missing += len(part.missing)
         counts.failed += len(part.failed)
         counts.changed_refs += own
-        counts.removed_refs += leaving
+        counts.removed_refs += leaving | renamed
 
     def _heirs(self, leaving: set[str], earlier: set[UUID | None]) -> set[UUID]:
         """Sources to compare anew, also if this process dies before it can ask for that."""
@@ -281,7 +313,7 @@ class _Writer:
     def _place(self, declared: Declared) -> tuple[Any, ...]:
         parent = self.ids.get(declared.parent_ref)
         source = self.source.pk if self.source is not None else None
-        return place_values(declared, source_id=source, parent_id=parent, sync_id=self.sync_id)
+        return place_values(declared, source_id=source, parent_id=parent, sync_id=self.cause.sync_id)
 
     def _insert(
         self,
@@ -309,6 +341,7 @@ class _Writer:
                     documents.append((entity_id, text))
                 yield
 
+        self._take_names([declared.ref for declared in inserts])
         columns = ("origin_id", "source_ref", "type", "target_ref")
         insert_rows(Relation, columns, meanwhile(sorted(relations), take_attributes()))
         attributes.write(finish_documents())
@@ -318,8 +351,8 @@ class _Writer:
     def _new_row(
         self, entity_id: int, declared: Declared, others: dict[str, set[tuple[str, str, str]]]
     ) -> tuple[tuple[Any, ...], str]:
-        restored = self.restored.get(declared.ref)
-        uid = restored or uuid.uuid4()
+        last = self.restored.get(declared.ref)
+        uid = last.uid if last else uuid.uuid4()
         relations = self._shown(declared.ref, others)
         text, etag = final_document(declared.entity, uid=str(uid), relations=relations)
         digest, place = self.hashes[declared.ref], self._place(declared)
@@ -331,9 +364,19 @@ class _Writer:
             digest=digest,
             place=place,
             now=self.now,
-            orphan=restored is not None,
+            actor=self.cause.actor,
+            last=last,
         )
+        kind, number = (RESTORED, last.number + 1) if last else (CREATED, 1)
+        self.news.add(kind, declared.ref, uid, number)
         return row, text
+
+    @staticmethod
+    def _take_names(refs: list[str]) -> None:
+        """A reference that somebody bears now leads nowhere else any more."""
+        if Alias.objects.unrestricted(REASON).exists():
+            for part in chunks(refs):
+                Alias.objects.unrestricted(REASON).filter(ref__in=part).delete()
 
     def _update(
         self, updates: list[tuple[Row, Declared]], others: dict[str, set[tuple[str, str, str]]]
@@ -359,15 +402,36 @@ class _Writer:
                 False,
             )
             entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
+            self._revise(entity)
+            if row.ref == declared.ref:
+                self.news.add_changed(CONTENT, [(entity.ref, entity.uid, entity.revision)])
+            else:
+                self._rename(entity, declared)
             documents.append(EntityDocument(entity_id=row.id, text=text))
             attributes.add(row.id, declared.entity)
-        columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:]]
+        columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:], *VERSION_COLUMNS]
         state = ["state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at"]
+        if any(row.ref != declared.ref for row, declared in updates):
+            columns += NAME_COLUMNS
         Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
         EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
         for part in chunks(ids):
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=part).delete()
         attributes.write()
+
+    def _revise(self, entity: Entity) -> None:
+        """Begin another version of an entity whose present one was closed."""
+        entity.revision += 1
+        # Never before the one it follows, also where a clock was set back.
+        entity.revised_at = max(self.now, entity.revised_at)
+        entity.revised_by = self.cause.actor
+
+    def _rename(self, entity: Entity, declared: Declared) -> None:
+        self.news.add(RENAMED, declared.ref, entity.uid, entity.revision, earlier=entity.ref)
+        self._take_names([declared.ref, entity.ref])
+        Alias.objects.create(ref=entity.ref, entity=entity, created_at=self.now)
+        for column, value in zip(NAME_COLUMNS, name_values(declared), strict=True):
+            setattr(entity, column, value)
 
     def _move(self, moved: list[tuple[Row, Declared]]) -> None:
         entities = Entity.objects.unrestricted(REASON).in_bulk([row.id for row, _ in moved])
@@ -375,8 +439,14 @@ class _Writer:
             entity = entities[row.id]
             for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
                 setattr(entity, column, value)
+            if row.state != Entity.State.ACTIVE:
+                self.news.add_changed(STATE, [(entity.ref, entity.uid, entity.revision)])
+            if row.url != declared.url:
+                self._revise(entity)
+                self.news.add_changed(PLACE, [(entity.ref, entity.uid, entity.revision)])
             entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
         columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since"]
+        columns += VERSION_COLUMNS
         Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
 
     def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:
@@ -385,9 +455,9 @@ class _Writer:
             by_reason[why[:300]].append(row.id)
         for why, ids in by_reason.items():
             for part in chunks(ids):
-                Entity.objects.filter(pk__in=part).update(
-                    state=Entity.State.MISSING, state_reason=why, state_since=self.now
-                )
+                rows = Entity.objects.unrestricted(REASON).filter(pk__in=part)
+                rows.update(state=Entity.State.MISSING, state_reason=why, state_since=self.now)
+                self.news.add_changed(STATE, rows.order_by("pk").values_list("ref", "uid", "revision"))
 
     def _rewrite(
         self, refs: set[str], others: dict[str, set[tuple[str, str, str]]], failed: dict[str, Any]
@@ -406,5 +476,7 @@ class _Writer:
                 entity.has_errors = entity.has_errors or problem is not None
                 if entity.document.text != before:
                     entity.changed_at = self.now
+                    part_of_it = STATUS if problem else RELATIONS
+                    self.news.add_changed(part_of_it, [(entity.ref, entity.uid, entity.revision)])
             EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
             Entity.objects.bulk_update(entities, ["etag", "changed_at", "has_errors"], batch_size=200)

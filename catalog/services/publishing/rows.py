@@ -10,17 +10,18 @@ from uuid import UUID
 from catalog.ingest.annotations import without_scripts
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Declared
-from catalog.models import AttributeKey, AttributeValue, Entity, EntityAttribute
+from catalog.models import AttributeKey, AttributeValue, Entity, EntityAttribute, Revision
 from catalog.models.attribute import NO_VALUE
 from portal.core.bulk import fetch_where, insert_rows, meanwhile, next_ids
 
 LONGEST = 200
 _NOTHING = -1
+NAME_COLUMNS = ("ref", "kind", "namespace", "name")
 CONTENT_COLUMNS = ("label", "type", "lifecycle", "owner_ref", "system_ref")
 PLACE_COLUMNS = ("source_id", "parent_id", "url", "document_index", "line", "commit", "sync_id")
 ENTITY_COLUMNS = (
-    "id", "uid", "ref", "kind", "namespace", "name", *CONTENT_COLUMNS, "state", "state_reason", "has_errors",
-    "etag", "content_hash", *PLACE_COLUMNS, "created_at", "changed_at",
+    "id", "uid", *NAME_COLUMNS, *CONTENT_COLUMNS, "state", "state_reason", "has_errors",
+    "etag", "content_hash", *PLACE_COLUMNS, "created_at", "changed_at", "revision", "revised_at", "revised_by",
 )  # fmt: skip
 
 
@@ -50,6 +51,11 @@ def content_values(declared: Declared) -> tuple[str | None, ...]:
     )
 
 
+def name_values(declared: Declared) -> tuple[str, ...]:
+    """Values for ``NAME_COLUMNS``."""
+    return declared.ref, declared.kind.lower(), declared.namespace.lower(), declared.name.lower()
+
+
 def place_values(
     declared: Declared, *, source_id: UUID | None, parent_id: int | None, sync_id: int
 ) -> tuple[Any, ...]:
@@ -66,15 +72,20 @@ def entity_row(
     digest: str,
     place: Sequence[Any],
     now: datetime,
-    orphan: bool,
+    actor: str,
+    last: Revision | None,
 ) -> tuple[Any, ...]:
-    """Values for ``ENTITY_COLUMNS``."""
+    """Values for ``ENTITY_COLUMNS``.
+
+    Args:
+        last: the version after which an entity comes back; None for a new one.
+    """
+    orphan = last is not None
     state = Entity.State.ORPHANED if orphan else Entity.State.ACTIVE
-    names = (declared.ref, declared.kind.lower(), declared.namespace.lower(), declared.name.lower())
     return (
         id,
         uid,
-        *names,
+        *name_values(declared),
         *content_values(declared),
         state.value,
         "Restored; nothing declares it." if orphan else "",
@@ -82,8 +93,11 @@ def entity_row(
         etag,
         digest,
         *place,
+        last.created_at if last else now,
         now,
+        last.number + 1 if last else 1,
         now,
+        actor,
     )
 
 

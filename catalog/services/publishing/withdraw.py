@@ -8,7 +8,7 @@ from django.db import transaction
 
 from catalog.ingest.collected import Collected
 from catalog.models import Contender, Entity, Source, Tombstone
-from catalog.services.publishing.bury import Removal
+from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
 from portal.access.viewer import Viewer
@@ -28,10 +28,9 @@ def withdraw_source(*, actor: Viewer, source: Source) -> tuple[int, list[Source]
     counts, _ = publish(
         source=source,
         found=Collected(),
-        sync_id=0,
+        cause=Cause(actor.actor, removal=Tombstone.Reason.UNREGISTERED),
         writing=transaction.atomic,
         progress=_silent,
-        removal=Removal(Tombstone.Reason.UNREGISTERED, actor.actor),
     )
     Contender.objects.unrestricted(REASON).filter(source=source).delete()
     return counts.removed, list(Source.objects.unrestricted(REASON).filter(pk__in=counts.heirs, enabled=True))
@@ -58,10 +57,9 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         ),
         declared={},
         source=entity.source,
-        sync_id=0,
+        cause=Cause(actor.actor, removal=Tombstone.Reason.DELETED),
         writing=transaction.atomic,
         progress=_silent,
-        removal=Removal(Tombstone.Reason.DELETED, actor.actor),
     )
     record(
         actor=actor.actor,

@@ -73,7 +73,7 @@ def shop(folder: Folder) -> Entity:
 def test_what_is_no_longer_declared_leaves_a_tombstone_that_says_why(folder: Folder, shop: Entity) -> None:
     stone = tombstone()
     assert (stone.uid, stone.reason, stone.source, stone.actor) == (shop.uid, "undeclared", folder.source, "")
-    assert stone.url.endswith("shop.yaml")
+    assert stone.revision.url.endswith("shop.yaml")
     assert stone.may_return
 
 
