@@ -58,3 +58,9 @@ def entity_by_ref(viewer: Viewer, ref: str) -> Entity:
     if entity is None:
         raise NotFoundError(f"Entity not found: {ref}")
     return entity
+
+
+def present_name(viewer: Viewer, ref: str) -> str:
+    """The reference of an entity that was called ``ref`` before; empty where there is none that the viewer may see."""
+    named = Entity.objects.visible_to(viewer).filter(aliases__ref=ref.lower())
+    return named.values_list("ref", flat=True).first() or ""

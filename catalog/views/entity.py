@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from catalog.models import Entity
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
+from catalog.selectors import present_name
 from catalog.views.entity_parts import document_of, page_of
 from catalog.views.removals import tombstone_page
 from catalog.views.viewing import named, site, viewer_of
@@ -72,7 +73,8 @@ def entity(request: HttpRequest, namespace: str, kind: str, name: str, tab: str 
     ref = canonical(kind, namespace, name)
     found = _find(viewer, ref)
     if found is None:
-        return tombstone_page(request, ref)
+        present = present_name(viewer, ref)
+        return HttpResponseRedirect(entity_url(present, tab)) if present else tombstone_page(request, ref)
     address = entity_url(found.ref, tab)
     if request.path != address and request.path.lower() == address.lower():
         return HttpResponseRedirect(address)

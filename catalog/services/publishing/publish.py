@@ -43,6 +43,7 @@ from catalog.services.publishing.bury import bury
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
+from catalog.services.publishing.renames import find_renames
 from catalog.services.publishing.revisions import close_versions
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
@@ -113,6 +114,7 @@ def publish(
 
     def plan_of() -> Plan:
         plan = compare(source, found)
+        find_renames(plan)
         look(plan)
         return plan
 
@@ -263,7 +265,7 @@ class _Writer:
         )
         self.news.publish()
 
-        counts.heirs |= self._heirs(leaving, {row.source_id for row, _ in part.updates})
+        counts.heirs |= self._heirs(leaving | renamed, {row.source_id for row, _ in part.updates})
         counts.added += len(part.inserts)
         counts.changed += len(part.updates)
         counts.removed += len(part.removed)
