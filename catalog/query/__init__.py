@@ -6,6 +6,7 @@ from catalog.query.facets import FacetCount
 from catalog.query.fields import Projection, parse_fields
 from catalog.query.filters import parse_filters
 from catalog.query.ordering import PORTAL_ORDERS, Order, PortalOrder, parse_order, parse_order_field
+from catalog.query.past import PastQuery
 from catalog.query.predicates import parse_predicate
 from catalog.query.query import DocumentPage, EntityQuery, Page
 
@@ -18,6 +19,7 @@ __all__ = [
     "FacetCount",
     "Order",
     "Page",
+    "PastQuery",
     "PortalOrder",
     "Projection",
     "StockCursor",

@@ -182,12 +182,17 @@ class Matches(Func):
     output_field = BooleanField()
     conditional = True
 
-    def __init__(self, condition: Condition, dictionary: Dictionary) -> None:
+    def __init__(self, condition: Condition, dictionary: Dictionary, narrower: Sql = TRUE) -> None:
         super().__init__(F("pk"))
         self.condition = condition
         self.dictionary = dictionary
+        self.narrower = narrower
 
     def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:  # type: ignore[override]  # needs none of Func's template
         key, _ = compiler.compile(self.source_expressions[0])
-        found = compile_condition(self.condition, self.dictionary, key.rpartition(".")[0])
+        alias = key.rpartition(".")[0]
+        found = compile_condition(self.condition, self.dictionary, alias)
+        if self.narrower is not TRUE:
+            narrower = Sql(self.narrower.text.replace("e.", f"{alias}.", 1), self.narrower.values)
+            found = concat("(", found, " AND ", narrower, ")")
         return found.text, list(found.values)

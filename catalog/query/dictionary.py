@@ -1,4 +1,5 @@
 """Keys and values of the attribute index as the integers that stand for them."""
+# ruff: noqa: S608  (tables are our own words; what was asked travels beside the text as values)
 
 from __future__ import annotations
 
@@ -18,11 +19,19 @@ TEXT_COLUMNS = {"spec.type": "type", "spec.lifecycle": "lifecycle"}
 UID = "metadata.uid"
 RELATION = "relations."
 
-# One step of an index for each type, instead of every relation.
+
+def _types_of(table: str) -> str:
+    """One step of an index for each type, instead of every relation."""
+    return (
+        f"SELECT MIN(type) FROM {table} UNION ALL SELECT (SELECT MIN(r.type) FROM {table} r WHERE r.type > "
+    )
+
+
+# Types that only past versions have belong to it, for questions about the past.
 _TYPES = Sql(
-    "WITH RECURSIVE t(type) AS (SELECT MIN(type) FROM catalog_relation UNION ALL "
-    "SELECT (SELECT MIN(r.type) FROM catalog_relation r WHERE r.type > t.type) FROM t WHERE t.type IS NOT NULL) "
-    "SELECT type FROM t WHERE type IS NOT NULL"
+    f"WITH RECURSIVE t(type) AS ({_types_of('catalog_relation')} t.type) FROM t WHERE t.type IS NOT NULL), "
+    f"p(type) AS ({_types_of('catalog_revisionrelation')} p.type) FROM p WHERE p.type IS NOT NULL) "
+    "SELECT type FROM t WHERE type IS NOT NULL UNION SELECT type FROM p WHERE type IS NOT NULL"
 )
 
 Word = tuple[Literal["key", "value"], str]

@@ -10,6 +10,7 @@ from catalog.models.attribute import NO_VALUE
 from catalog.query.compile import COMPARABLE
 from catalog.query.conditions import COLUMNS
 from catalog.query.dictionary import RELATION, UID, Dictionary
+from catalog.query.frame import NOW, Frame
 from catalog.query.sql import TRUE, Sql, concat, fetch, join, one_of, uid_as_text
 
 _CHOSEN = ", ".join(f"e.{column}" for column in ("id", "ref", "uid", *COLUMNS.values()))
@@ -36,11 +37,14 @@ class FacetGroup:
     keys: tuple[str, ...]
 
 
-def count_values(groups: Sequence[FacetGroup], dictionary: Dictionary) -> list[dict[str, list[FacetCount]]]:
+def count_values(
+    groups: Sequence[FacetGroup], dictionary: Dictionary, frame: Frame = NOW
+) -> list[dict[str, list[FacetCount]]]:
     """Counts for each key of each group, sorted by value. One statement for all of them together.
 
     Args:
         dictionary: has learned the keys.
+        frame: the tables that are asked.
     """
     found: list[dict[str, list[FacetCount]]] = []
     tables: list[Sql] = []
@@ -76,7 +80,8 @@ def count_values(groups: Sequence[FacetGroup], dictionary: Dictionary) -> list[d
         if types:
             parts.append(_relations(place, types, entities))
     chosen_once = concat("WITH ", join(",", tables), " ") if tables else ""
-    for place, key, value, count in fetch(concat(chosen_once, join("UNION ALL", parts))) if parts else ():
+    statement = frame.around(concat(chosen_once, join("UNION ALL", parts)))
+    for place, key, value, count in fetch(statement) if parts else ():
         name = names.get(key, key)
         found[place][name].append(FacetCount(_text(name, value), count))
     for counted in found:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db.models import Field
 
 from catalog.models import Entity
@@ -17,6 +17,7 @@ from catalog.query.cursor import StockCursor, TextFilter
 from catalog.query.dictionary import Dictionary, is_storable
 from catalog.query.documents import texts_by_ref, texts_of
 from catalog.query.facets import FacetCount, FacetGroup, count_values
+from catalog.query.frame import NOW, Frame
 from catalog.query.fulltext import text_condition
 from catalog.query.lists import Row, listing_by, numbers_by_all
 from catalog.query.memory import entities_version, memory
@@ -84,6 +85,7 @@ class EntityQuery:
         order: a word of ``PORTAL_ORDERS`` (``label``, ``owner``, ``changed_at`` and so on; ``-`` in front turns it
             round), with empty values last; or an ``Order`` as stock sorts; or None, by uid.
         version: number of the last publication, where the caller has read it already.
+        frame: the tables that are asked; for the past see ``past.PastQuery``.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class EntityQuery:
         order: str | Order | PortalOrder | None = None,
         action: str = VIEW,
         version: int | None = _UNREAD,
+        frame: Frame = NOW,
     ) -> None:
         self.viewer = viewer
         self.where = where
@@ -105,6 +108,7 @@ class EntityQuery:
         self.text = TextFilter(text, TEXT_FIELDS) if isinstance(text, str) else text
         self.order = portal_order(order) if isinstance(order, str) else order
         self.action = action
+        self.frame = frame
         self._version = version
         self.scope: Scope = scope_of(viewer, action)
         self._dictionary: Dictionary | None = None
@@ -122,14 +126,14 @@ class EntityQuery:
     @property
     def remembered_under(self) -> int | None:
         """The version for answers to this viewer; None where they may not be remembered."""
-        return self.version if self.scope.key is not None else None
+        return self.version if self.scope.key is not None and self.frame is NOW else None
 
     def entities(self) -> EntityQuerySet:
         """The entities as a queryset, in no order."""
         rows = Entity.objects.visible_to(self.viewer, self.action)
-        if self.condition == EVERYTHING:
+        if self.condition == EVERYTHING and self.frame.narrower is TRUE:
             return rows
-        return rows.filter(Matches(self.condition, self._learned([self.condition])))
+        return rows.filter(Matches(self.condition, self._learned([self.condition]), self.frame.narrower))
 
     def count(self) -> int:
         """How many entities there are, each once. Those that the order leaves out do not count."""
@@ -138,7 +142,8 @@ class EntityQuery:
             condition = all_of(condition, Valued(self.order.key.lower()))
 
         def count() -> int:
-            row = fetch_one(concat("SELECT COUNT(*) FROM catalog_entity e WHERE ", self._seen(condition)))
+            counting = concat("SELECT COUNT(*) FROM catalog_entity e WHERE ", self._seen(condition))
+            row = fetch_one(self.frame.around(counting))
             return row[0] if row else 0
 
         return self._recall(("count", condition), count, lambda _: 8)
@@ -157,7 +162,7 @@ class EntityQuery:
                 concat(f"SELECT {place:d}, ", "COUNT(*) FROM catalog_entity e WHERE ", self._seen(condition))
                 for place, condition in enumerate(missing)
             ]
-            for place, number in fetch(join("UNION ALL", counting)):
+            for place, number in fetch(self.frame.around(join("UNION ALL", counting))):
                 known[missing[place]] = number
                 memory.put(version, keys[missing[place]], number, 8)
         return [known[condition] for condition in conditions]
@@ -196,33 +201,38 @@ class EntityQuery:
         Raises:
             InputError: ``cursor.malformed``; also for a cursor of another order.
         """
+        asked = self._asked(cursor)
+        found = self._rows(asked, limit + 1, with_documents=with_documents)
+        return asked.page(found, limit)
+
+    def _asked(self, cursor: str) -> _Asked:
+        """The order and position of a page of the portal's list."""
         if isinstance(self.order, Order):
             raise TypeError("The portal's list has an order of PORTAL_ORDERS")
         keyset = self.order.keyset if self.order else _BY_UID
         name = _order_name(self.order)
+        if not cursor:
+            return _Asked(keyset, name)
+        return _Asked(keyset, name, *_position(decode_cursor(cursor), name, keyset))
+
+    def _rows(self, asked: _Asked, limit: int, *, with_documents: bool = False) -> list[Entity]:
+        """Rows from a position on, in the direction of the page."""
         rows = self.entities()
-        position, backwards = None, False
-        if cursor:
-            position, backwards = _position(decode_cursor(cursor), name, keyset)
-            rows = rows.filter(keyset.beyond(position, backwards=backwards))
+        if asked.position is not None:
+            rows = rows.filter(asked.keyset.beyond(asked.position, backwards=asked.backwards))
         if with_documents:
             rows = rows.with_document()
-        found = list(rows.order_by(*keyset.order_by(backwards=backwards))[: limit + 1])
-        more, found = len(found) > limit, found[:limit]
-        if backwards:
-            found.reverse()
+        return self._read(rows.order_by(*asked.keyset.order_by(backwards=asked.backwards))[:limit])
 
-        def beside(entity: Entity, back: bool) -> str:
-            at = [keyset_text(getattr(entity, key.name)) for key in keyset.keys]
-            return encode_cursor({"order": name, "at": at, "back": back})
-
-        has_next = bool(found) and (backwards or more)
-        has_previous = bool(found) and (more if backwards else position is not None)
-        return Page(
-            found,
-            beside(found[-1], False) if has_next else "",
-            beside(found[0], True) if has_previous else "",
-        )
+    def _read(self, rows: EntityQuerySet) -> list[Entity]:
+        if self.frame is NOW:
+            return list(rows)
+        try:
+            statement = self.frame.around(Sql(*rows.query.sql_with_params()))
+        except EmptyResultSet:
+            return []
+        shadowed = Entity.objects.unrestricted("the statement was scoped before its tables were shadowed")
+        return list(shadowed.raw(statement.text, statement.values))
 
     def document_page(
         self, limit: int, *, offset: int = 0, cursor: StockCursor | None = None, with_total: bool = True
@@ -311,6 +321,8 @@ class EntityQuery:
     def _seen(self, condition: Condition) -> Sql:
         """What the viewer may see of what fits, as an expression over ``e``."""
         matching = compile_condition(condition, self._learned([condition]))
+        if self.frame.narrower is not TRUE:
+            matching = concat("(", matching, " AND ", self.frame.narrower, ")")
         visible = self.scope.sql
         if matching is TRUE or visible is FALSE:
             return visible
@@ -338,7 +350,7 @@ class EntityQuery:
         keys = [name for names in missing.values() for name in names if name not in COLUMNS]
         dictionary = self._learned(missing, keys)
         counting = [FacetGroup(self._seen(condition), names) for condition, names in missing.items()]
-        for condition, counted in zip(missing, count_values(counting, dictionary), strict=True):
+        for condition, counted in zip(missing, count_values(counting, dictionary, self.frame), strict=True):
             found[condition].update(counted)
             for name, counts in counted.items():
                 size = sum(120 + len(item.value) for item in counts)
@@ -350,6 +362,33 @@ class EntityQuery:
 
 
 _BY_UID = Keyset((SortKey("uid"),))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Which page of the portal's list is wanted."""
+
+    keyset: Keyset
+    name: str
+    position: list[object] | None = None
+    backwards: bool = False
+
+    def page(self, found: list[Entity], limit: int) -> Page:
+        """The page of what was read, one row more than it has where there are more."""
+        more, found = len(found) > limit, found[:limit]
+        if self.backwards:
+            found.reverse()
+        has_next = bool(found) and (self.backwards or more)
+        has_previous = bool(found) and (more if self.backwards else self.position is not None)
+        return Page(
+            found,
+            self._beside(found[-1], False) if has_next else "",
+            self._beside(found[0], True) if has_previous else "",
+        )
+
+    def _beside(self, entity: Entity, back: bool) -> str:
+        at = [keyset_text(getattr(entity, key.name)) for key in self.keyset.keys]
+        return encode_cursor({"order": self.name, "at": at, "back": back})
 
 
 def _order_name(order: Order | PortalOrder | None) -> str:

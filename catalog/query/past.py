@@ -1,0 +1,87 @@
+"""The same questions about the catalog as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cmp_to_key
+from typing import Any
+
+from catalog.models import Entity
+from catalog.query.facets import FacetCount
+from catalog.query.frame import frames_at
+from catalog.query.query import NO_FILTERS, EntityQuery, Page
+from portal.access.viewer import Viewer
+from portal.core.paging import Keyset
+
+#: Columns that say how the reading of a source went. They are no part of a version, so the past has none of them.
+UNKNOWN_THEN = frozenset(("state", "errors"))
+
+
+class PastQuery:
+    """Entities as they were at a moment, for what a list shows: a page, a count, facets.
+
+    Rows are ``Entity`` objects that are not to be saved; of those that changed since, key and ``pk`` are the version's.
+    Which of them a viewer sees is decided by what they were then. Nothing of it is remembered.
+
+    Args:
+        at: the moment; before the oldest kept version there is nothing but what never changed since.
+        others: as for ``EntityQuery``.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        at: datetime,
+        *,
+        include: Mapping[str, Sequence[str]] = NO_FILTERS,
+        exclude: Mapping[str, Sequence[str]] = NO_FILTERS,
+        **others: Any,
+    ) -> None:
+        asked = {
+            "include": {k: v for k, v in include.items() if k not in UNKNOWN_THEN},
+            "exclude": {k: v for k, v in exclude.items() if k not in UNKNOWN_THEN},
+            **others,
+        }
+        self.at = at
+        self._parts = [EntityQuery(viewer, frame=frame, **asked) for frame in frames_at(at)]
+
+    def count(self) -> int:
+        """How many there were. Two statements."""
+        return sum(part.count() for part in self._parts)
+
+    def facets(self, keys: Iterable[str], *, apart: bool = False) -> dict[str, list[FacetCount]]:
+        """As ``EntityQuery.facets``; empty for what only the present knows."""
+        names = list(keys)
+        known = [name for name in names if name not in UNKNOWN_THEN]
+        found: dict[str, dict[str, int]] = {name: {} for name in names}
+        for part in self._parts:
+            for name, counts in part.facets(known, apart=apart).items():
+                for counted in counts:
+                    found[name][counted.value] = found[name].get(counted.value, 0) + counted.count
+        return {
+            name: [FacetCount(value, number) for value, number in sorted(counts.items())]
+            for name, counts in found.items()
+        }
+
+    def page(self, limit: int, *, cursor: str = "") -> Page:
+        """As ``EntityQuery.page``: the pages of both parts, merged."""
+        asked = self._parts[0]._asked(cursor)
+        rows = [row for part in self._parts for row in part._rows(asked, limit + 1)]
+        rows.sort(key=cmp_to_key(_comparison(asked.keyset, asked.backwards)))
+        return asked.page(rows[: limit + 1], limit)
+
+
+def _comparison(keyset: Keyset, backwards: bool) -> Any:
+    def compare(one: Entity, other: Entity) -> int:
+        for key in keyset.keys:
+            a, b = getattr(one, key.name), getattr(other, key.name)
+            if a == b:
+                continue
+            if a is None or b is None:  # last in both directions, so first on the way back
+                after = a is None
+                return 1 if after != backwards else -1
+            return 1 if (a > b) != (key.descending != backwards) else -1
+        return 0
+
+    return compare
