@@ -91,7 +91,9 @@ def frames_at(at: datetime) -> tuple[Frame, Frame]:
         (moment, moment),
     )
     unchanged = Frame(relations, Sql("e.revised_at <= %s", (moment,)))
-    past = Frame(concat(relations, ", ", attributes, ", ", documents, ", ", versions))
+    # The attributes are those of every version: what counts them has to ask for the rows, too.
+    every = Sql("e.id IS NOT NULL")
+    past = Frame(concat(relations, ", ", attributes, ", ", documents, ", ", versions), every)
     return unchanged, past
 
 
