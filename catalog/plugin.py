@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from catalog.views import entity_overview, entity_parts, home_cards
+from catalog.views import entity_overview, entity_parts, history, home_cards
 from portal.plugins.points import EntityCard, EntityTab, HomeCard, NavItem
 from portal.plugins.registry import Registry
 
@@ -59,6 +59,8 @@ class CatalogPlugin:
                       template=f"{folder}api.html", context=entity_parts.api, applies=entity_parts.is_api),
             EntityTab(key="apis", title="APIs", owner=OWNER, order=20, icon="api",
                       template=f"{folder}api.html", context=entity_parts.apis, applies=entity_parts.is_component),
+            EntityTab(key="history", title="History", owner=OWNER, order=900, icon="clock",
+                      template=f"{folder}history.html", context=history.history),
             EntityTab(key="raw", title="Raw", owner=OWNER, order=1000, icon="file",
                       template=f"{folder}raw.html", context=entity_parts.raw),
         )  # fmt: skip

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, time
 from uuid import UUID
 
-from catalog.models import Contender, Entity, Source, SourceFile
+from django.db.models import Max
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
+
+from catalog.models import Contender, Entity, Revision, Source, SourceFile
 from portal.access.viewer import Viewer
-from portal.core.errors import NotFoundError
+from portal.core.errors import InputError, NotFoundError
 
 REASON = "a sync reads for the system"
 
@@ -64,3 +69,102 @@ def present_name(viewer: Viewer, ref: str) -> str:
     """The reference of an entity that was called ``ref`` before; empty where there is none that the viewer may see."""
     named = Entity.objects.visible_to(viewer).filter(aliases__ref=ref.lower())
     return named.values_list("ref", flat=True).first() or ""
+
+
+# --- history
+
+
+def moment(text: str) -> datetime | None:
+    """The moment that ``at=`` names: a date (its end) or a time, in UTC where it says nothing else; None for now.
+
+    Raises:
+        InputError: ``catalog.at``: neither, or before there were dates.
+    """
+    if not text:
+        return None
+    try:
+        day = parse_date(text) if len(text) == 10 else None
+        at = datetime.combine(day, time.max) if day else parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        at = None
+    if at is None:
+        raise InputError(
+            f"at={text[:40]!r} is neither a date nor a time.",
+            code="catalog.at",
+            remedy="Write 2026-11-20 or 2026-11-20T14:30:00Z.",
+        )
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at if at < timezone.now() else None
+
+
+def versions_of(viewer: Viewer, uid: UUID, *, before: int | None = None, limit: int = 20) -> list[Revision]:
+    """Past versions of an entity, newest first.
+
+    Args:
+        before: only those with a smaller number.
+    """
+    rows = Revision.objects.visible_to(viewer).filter(uid=uid)
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    return list(rows.order_by("-number")[:limit])
+
+
+def version_of(viewer: Viewer, uid: UUID, number: int) -> Revision:
+    """One past version.
+
+    Raises:
+        NotFoundError: there is none, or it is not kept any more.
+    """
+    found = Revision.objects.visible_to(viewer).filter(uid=uid, number=number).first()
+    if found is None:
+        raise NotFoundError(
+            f"There is no version {number} of {uid} any more.",
+            code="catalog.version.gone",
+            remedy="List the versions that are kept.",
+        )
+    return found
+
+
+def earlier_lives(viewer: Viewer, ref: str, uid: UUID) -> list[tuple[UUID, datetime]]:
+    """Other entities that bore this reference, with the time when each was last seen under it; newest first."""
+    rows = Revision.objects.visible_to(viewer).filter(ref=ref).exclude(uid=uid)
+    found = rows.order_by().values("uid").annotate(last=Max("until")).order_by("-last")
+    return [(row["uid"], row["last"]) for row in found[:20]]
+
+
+def life_of(viewer: Viewer, ref: str) -> UUID:
+    """The uid of the entity that has a reference, or of the last one that had it.
+
+    Raises:
+        NotFoundError: nobody ever had it, as far as the viewer may know.
+    """
+    present = Entity.objects.visible_to(viewer).filter(ref=ref).values_list("uid", flat=True).first()
+    if present is not None:
+        return present
+    last = Revision.objects.visible_to(viewer).filter(ref=ref).order_by("-until", "-pk")
+    uid: UUID | None = last.values_list("uid", flat=True).first()
+    if uid is None:
+        raise NotFoundError(f"Entity not found: {ref}")
+    return uid
+
+
+def version_at(viewer: Viewer, ref: str, at: datetime) -> Entity | Revision:
+    """What a reference was at a moment; also of an entity that had another name then.
+
+    Raises:
+        NotFoundError: nothing was there, or it is not kept any more.
+    """
+    present = Entity.objects.visible_to(viewer).filter(ref=ref).select_related("document").first()
+    if present is not None and present.revised_at <= at:
+        return present
+    then = Revision.objects.visible_to(viewer).filter(since__lte=at, until__gt=at)
+    found = then.filter(ref=ref).first()
+    if found is None and present is not None:
+        found = then.filter(uid=present.uid).first()
+    if found is None:
+        raise NotFoundError(
+            f"There was no {ref} then.",
+            code="catalog.version.none",
+            remedy="Its history says when it was there.",
+        )
+    return found

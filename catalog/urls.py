@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, index, problems, removals, sources
+from catalog.views import entity, history, index, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -17,6 +17,7 @@ urlpatterns = [
     path("sources/<uuid:key>/sync/", sources.sync, name="source-sync"),
     path("sources/<uuid:key>/held/", removals.held, name="source-held"),
     path("removed/<int:key>/restore/", removals.restore, name="restore"),
+    path("versions/<uuid:uid>/", history.versions, name="versions"),
     path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
     path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
     path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),

@@ -6,7 +6,8 @@ Everything a person chose stands in the address (``Asked``); every link of the p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from catalog.presenters.refs import KindBook, Links
@@ -70,6 +71,7 @@ class Asked:
         include, exclude: word of a facet to values, as they stand in the address.
         sort: a word of ``SORTS``, with ``-`` in front turned round.
         more: the facet that is shown in full, or empty.
+        at: the moment, as it stands in the address; empty for now.
     """
 
     path: str
@@ -78,6 +80,7 @@ class Asked:
     text: str = ""
     sort: str = "name"
     more: str = ""
+    at: str = ""
 
     @classmethod
     def of(cls, path: str, query: Mapping[str, Sequence[str]]) -> Asked:
@@ -100,6 +103,7 @@ class Asked:
             text=next(iter(query.get("q", ())), "").replace("\0", "").strip()[:200],
             sort=sort if sort.removeprefix("-") in SORTS else "name",
             more=next(iter(query.get("more", ())), ""),
+            at=next(iter(query.get("at", ())), "").strip()[:40],
         )
 
     # --- for the query
@@ -123,6 +127,8 @@ class Asked:
             pairs.append(("q", self.text))
         if self.sort != "name":
             pairs.append(("sort", self.sort))
+        if self.at:
+            pairs.append(("at", self.at))
         return pairs
 
     def url(self, **extra: str) -> str:
@@ -243,6 +249,9 @@ class IndexPage:
     api_url: str
     kept: list[tuple[str, str]]
     kept_filters: list[tuple[str, str]]
+    at: datetime | None = None
+    now_url: str = ""
+    kept_then: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,6 +393,8 @@ def columns(asked: Asked) -> list[ColumnHead]:
 
 def api_url(asked: Asked) -> str:
     """The same list from the API, where its grammar can say it; else empty."""
+    if asked.at:
+        return ""
     keys = {"kind": "kind", "type": "spec.type", "lifecycle": "spec.lifecycle", "owner": "relations.ownedBy",
             "system": "relations.partOf", "tag": "metadata.tags", "namespace": "metadata.namespace"}  # fmt: skip
     values = [v for chosen in asked.include.values() for v in chosen]

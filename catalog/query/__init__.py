@@ -6,7 +6,7 @@ from catalog.query.facets import FacetCount
 from catalog.query.fields import Projection, parse_fields
 from catalog.query.filters import parse_filters
 from catalog.query.ordering import PORTAL_ORDERS, Order, PortalOrder, parse_order, parse_order_field
-from catalog.query.past import PastQuery
+from catalog.query.past import PastQuery, document_at, relations_at
 from catalog.query.predicates import parse_predicate
 from catalog.query.query import DocumentPage, EntityQuery, Page
 
@@ -25,11 +25,13 @@ __all__ = [
     "StockCursor",
     "TextFilter",
     "decode_stock_cursor",
+    "document_at",
     "equals",
     "parse_fields",
     "parse_filters",
     "parse_order",
     "parse_order_field",
     "parse_predicate",
+    "relations_at",
     "selection",
 ]

@@ -7,10 +7,13 @@ from datetime import datetime
 from functools import cmp_to_key
 from typing import Any
 
+import orjson
+
 from catalog.models import Entity
 from catalog.query.facets import FacetCount
 from catalog.query.frame import frames_at
 from catalog.query.query import NO_FILTERS, EntityQuery, Page
+from catalog.query.sql import Sql, fetch
 from portal.access.viewer import Viewer
 from portal.core.paging import Keyset
 
@@ -21,7 +24,8 @@ UNKNOWN_THEN = frozenset(("state", "errors"))
 class PastQuery:
     """Entities as they were at a moment, for what a list shows: a page, a count, facets.
 
-    Rows are ``Entity`` objects that are not to be saved; of those that changed since, key and ``pk`` are the version's.
+    Rows are ``Entity`` objects that are not to be saved; those that changed since have the key of their version as
+    ``pk`` and ``version_key``.
     Which of them a viewer sees is decided by what they were then. Nothing of it is remembered.
 
     Args:
@@ -67,7 +71,10 @@ class PastQuery:
     def page(self, limit: int, *, cursor: str = "") -> Page:
         """As ``EntityQuery.page``: the pages of both parts, merged."""
         asked = self._parts[0]._asked(cursor)
-        rows = [row for part in self._parts for row in part._rows(asked, limit + 1)]
+        unchanged, versions = (part._rows(asked, limit + 1) for part in self._parts)
+        for version in versions:
+            version.__dict__["version_key"] = version.pk
+        rows = [*unchanged, *versions]
         rows.sort(key=cmp_to_key(_comparison(asked.keyset, asked.backwards)))
         return asked.page(rows[: limit + 1], limit)
 
@@ -85,3 +92,23 @@ def _comparison(keyset: Keyset, backwards: bool) -> Any:
         return 0
 
     return compare
+
+
+def relations_at(ref: str, at: datetime) -> list[tuple[str, str]]:
+    """(type, target) of every relation that ``ref`` had at a moment, whoever declared it; sorted. One statement."""
+    asked = Sql(
+        "SELECT DISTINCT r.type, r.target_ref FROM catalog_relation r WHERE r.source_ref = %s", (ref,)
+    )
+    return sorted(fetch(frames_at(at)[0].around(asked)))
+
+
+def document_at(text: str, ref: str, at: datetime) -> dict[str, Any]:
+    """A version's document with the relations that its entity had at a moment, and without a status.
+
+    Args:
+        text: the document of the version that was valid then.
+    """
+    document: dict[str, Any] = orjson.loads(text)
+    document.pop("status", None)
+    document["relations"] = [{"type": kind, "targetRef": target} for kind, target in relations_at(ref, at)]
+    return document

@@ -14,8 +14,9 @@ from django.views.decorators.http import require_safe
 from catalog.models import Entity
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
-from catalog.selectors import present_name
+from catalog.selectors import moment, present_name
 from catalog.views.entity_parts import document_of, page_of
+from catalog.views.history import past_page
 from catalog.views.removals import tombstone_page
 from catalog.views.viewing import named, site, viewer_of
 from portal.access.viewer import Viewer
@@ -68,9 +69,12 @@ def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
 
 @require_safe
 def entity(request: HttpRequest, namespace: str, kind: str, name: str, tab: str = OVERVIEW) -> HttpResponse:
-    """One tab of one entity. Another letter case in the address leads to the one that counts."""
+    """One tab of one entity, or the entity as it was (``at=``). Another letter case leads to the one that counts."""
     viewer = viewer_of(request)
     ref = canonical(kind, namespace, name)
+    at = moment(request.GET.get("at", ""))
+    if at is not None and tab == OVERVIEW:
+        return past_page(request, ref, at)
     found = _find(viewer, ref)
     if found is None:
         present = present_name(viewer, ref)

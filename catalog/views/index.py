@@ -4,24 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from catalog.models import Entity, Source
+from catalog.models import Entity, Revision, Source
 from catalog.presenters import listing
+from catalog.presenters.history import title_of, version_url
 from catalog.presenters.listing import Asked, IndexPage, Names
 from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
-from catalog.query import EntityQuery
+from catalog.query import EntityQuery, PastQuery
+from catalog.selectors import moment
 from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
 from portal.access.viewer import Viewer
 
 PAGE = 50
 #: Chips that an empty list counts its rest for.
 COUNTED_CHIPS = 4
+
+
+def _past(viewer: Viewer, asked: Asked, at: datetime) -> PastQuery:
+    return PastQuery(
+        viewer,
+        at,
+        include=asked.query_include(),
+        exclude=asked.query_exclude(),
+        text=asked.text or None,
+        order=asked.query_order,
+    )
 
 
 def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
@@ -49,14 +63,17 @@ def index(request: HttpRequest) -> HttpResponse:
     """The list, its facets and its counts."""
     viewer = viewer_of(request)
     asked = Asked.of(request.path, dict(request.GET.lists()))
-    query = _query(viewer, asked)
+    at = moment(asked.at)
+    query = _past(viewer, asked, at) if at else _query(viewer, asked)
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
     found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
-    total = _total(asked, counts)
+    total = query.count() if at else _total(asked, counts)
     names, rows = _described(viewer, asked, counts, found.entities)
+    if at:
+        rows = [replace(row, url=version_url(row.ref, at)) for row in rows]
     chips = listing.chips(asked, names)
-    if not found.entities and chips:
+    if not found.entities and chips and isinstance(query, EntityQuery):
         chips = _counted(viewer, asked, chips, query)
     kind = names.kinds[asked.kind] if asked.kind else None
     page = IndexPage(
@@ -78,7 +95,7 @@ def index(request: HttpRequest) -> HttpResponse:
         is_blank=not found.entities and not asked.parameters(),
         add_url=admin_address(viewer, "catalog_source_add"),
         clear_url=Asked(
-            request.path, {"kind": (asked.kind,)} if asked.kind else {}, {}, sort=asked.sort
+            request.path, {"kind": (asked.kind,)} if asked.kind else {}, {}, sort=asked.sort, at=asked.at
         ).url(),
         next_url=asked.url(cursor=found.next_cursor) if found.next_cursor else "",
         previous_url=asked.url(cursor=found.previous_cursor) if found.previous_cursor else "",
@@ -87,9 +104,12 @@ def index(request: HttpRequest) -> HttpResponse:
         kept=[
             pair
             for pair in asked.parameters()
-            if pair[0] in ("q", "sort") or (pair[0] == "kind" and asked.kind)
+            if pair[0] in ("q", "sort", "at") or (pair[0] == "kind" and asked.kind)
         ],
         kept_filters=[pair for pair in asked.parameters() if pair[0] != "q"],
+        at=at,
+        now_url=replace(asked, at="").url(),
+        kept_then=[pair for pair in asked.parameters() if pair[0] != "at"],
     )
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 
@@ -110,16 +130,27 @@ def _described(
     viewer: Viewer, asked: Asked, counts: Mapping[str, Mapping[str, int]], entities: Sequence[Entity]
 ) -> tuple[Names, list[EntityRow]]:
     """Names of everything the page mentions, and its rows."""
-    shown = {
+    values = {
         word: [v for v, _ in listing.shown_values(asked, word, counts[word])]
         for word in ("owner", "system", "source")
     }
-    refs = {v.lower() for word in ("owner", "system") for v in shown[word] if v != listing.NOBODY}
+    refs = {v.lower() for word in ("owner", "system") for v in values[word] if v != listing.NOBODY}
     refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
     kinds, known = kinds_for(viewer), known_entities(viewer, refs)
+    _name_versions(viewer, entities)
     links = Links(kinds, known)
-    names = Names(kinds, links, _source_names(viewer, shown["source"]))
-    return names, [entity_row(known.get(e.ref, e), kinds, links) for e in entities]
+    names = Names(kinds, links, _source_names(viewer, values["source"]))
+    shown = [e if "version_key" in e.__dict__ else known.get(e.ref, e) for e in entities]
+    return names, [entity_row(e, kinds, links) for e in shown]
+
+
+def _name_versions(viewer: Viewer, entities: Sequence[Entity]) -> None:
+    """Give past versions the title that they had. One statement, none where there are none."""
+    versions = {e.__dict__["version_key"]: e for e in entities if "version_key" in e.__dict__}
+    if versions:
+        rows = Revision.objects.visible_to(viewer).filter(pk__in=versions)
+        for key, text in rows.values_list("pk", "text"):
+            versions[key].__dict__["shown_title"] = title_of(text)
 
 
 def _counted(

@@ -35,6 +35,7 @@ class TombstonePage:
     removed_at: datetime
     keep_until: datetime
     restore_url: str
+    history_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def tombstone_page(request: HttpRequest, ref: str) -> HttpResponse:
         removed_at=stone.removed_at,
         keep_until=stone.keep_until,
         restore_url=reverse("catalog:restore", args=[stone.pk]) if viewer.allows(CURATE) else "",
+        history_url=reverse("catalog:versions", args=[stone.uid]),
     )
     return render(request, "catalog/tombstone.html", {"page": page}, status=410)
 

@@ -63,6 +63,8 @@ ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
 UID = "catalog/entities/by-uid/"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
+OWN = f"catalog/v1/entities/{NAMED}"
+OWN_ENTITY = "catalog/v1/entities/component/default/shop"
 
 ENTRIES: tuple[Entry, ...] = (
     # --- the shell
@@ -108,12 +110,16 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/sources/<uuid:key>/progress/", "catalog/sources/{source}/progress/"),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
+    page("catalog/versions/<uuid:uid>/", "catalog/versions/{uid}/"),
     page("catalog/by-ref/<path:ref>", "catalog/by-ref/component:default/shop", member=302),
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/"),
     page(f"catalog/{PLACED}/", "catalog/default/component/nobody/", member=404),
     page(f"catalog/{PLACED}/definition.txt", f"catalog/{ENTITY}/definition.txt", member=404),
     page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/relations/"),
     page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/raw/"),
+    page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/history/"),
+    page("catalog/", "catalog/?at=2020-01-01"),
+    page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/?at=2020-01-01", member=404),
     # --- the API
     page("api/docs/"),
     operation("catalog/entities"),
@@ -126,6 +132,10 @@ ENTRIES: tuple[Entry, ...] = (
     operation(f"catalog/entities/by-name/{NAMED}/ancestry", "catalog/entities/by-name/component/default/shop/ancestry"),
     operation(f"{UID}<str:uid>", f"{UID}{{uid}}"),
     operation(f"{UID}<str:uid>", f"{UID}{{uid}}", member=403, staff=204, method="DELETE"),
+    operation(f"{OWN}/revisions", f"{OWN_ENTITY}/revisions"),
+    operation(f"{OWN}/revisions/<int:number>", f"{OWN_ENTITY}/revisions/1"),
+    operation(f"{OWN}/revisions/<int:number>/diff", f"{OWN_ENTITY}/revisions/1/diff"),
+    operation(f"{OWN}/at", f"{OWN_ENTITY}/at?time=2020-01-01", member=404),
     operation("catalog/locations"),
     operation("catalog/locations", member=403, staff=400, method="POST", data={}),
     operation("catalog/locations/by-query", method="POST", data={}),
