@@ -22,7 +22,6 @@ class TombstoneAdmin(ReadOnlyAdmin):
     search_help_text = "Reference, source, person or owner."
     ordering = ("-removed_at", "-id")
     list_fullwidth = True
-    list_select_related = ("revision",)
     actions_detail = ("restore",)
     readonly_fields = ("url", "line", "commit", "text")
     fieldsets = (

@@ -81,15 +81,6 @@ def own_content(text: str) -> dict[str, Any]:
     return document
 
 
-def title_of(text: str) -> str:
-    """What to call a version: its title, the name of a person or group, or its name."""
-    document = orjson.loads(text)
-    metadata, spec = document["metadata"], document.get("spec")
-    profile = spec.get("profile") if isinstance(spec, dict) else None
-    shown = profile.get("displayName") if isinstance(profile, dict) else None
-    return str(metadata.get("title") or shown or metadata["name"])
-
-
 def person(actor: str) -> str:
     """What to call who did it: ``user:maren`` is maren."""
     return actor.partition(":")[2] or actor

@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 
 from catalog.models import Entity
+from catalog.query.dictionary import Dictionary
 from catalog.query.facets import FacetCount
 from catalog.query.frame import frames_at
-from catalog.query.query import NO_FILTERS, EntityQuery, Page
+from catalog.query.query import NO_FILTERS, Dressed, EntityQuery, Page, plain
 from catalog.query.sql import Sql, fetch
 from portal.access.viewer import Viewer
 from portal.core.paging import Keyset
@@ -48,7 +49,10 @@ class PastQuery:
             **others,
         }
         self.at = at
-        self._parts = [EntityQuery(viewer, frame=frame, **asked) for frame in frames_at(at)]
+        self._parts = [EntityQuery(viewer, frame=frame, version=None, **asked) for frame in frames_at(at)]
+        words = Dictionary(lambda: None)  # what keys and values are called is the same then and now
+        for part in self._parts:
+            part.share(words)
 
     def count(self) -> int:
         """How many there were. Two statements."""
@@ -68,10 +72,14 @@ class PastQuery:
             for name, counts in found.items()
         }
 
-    def page(self, limit: int, *, cursor: str = "") -> Page:
-        """As ``EntityQuery.page``: the pages of both parts, merged."""
+    def page(self, limit: int, *, cursor: str = "", dressed: Dressed = plain) -> Page:
+        """As ``EntityQuery.page``: the pages of both parts, merged. Two statements.
+
+        Args:
+            dressed: gives the rows further columns, which then are of that time too.
+        """
         asked = self._parts[0]._asked(cursor)
-        unchanged, versions = (part._rows(asked, limit + 1) for part in self._parts)
+        unchanged, versions = (part._rows(asked, limit + 1, dressed) for part in self._parts)
         for version in versions:
             version.__dict__["version_key"] = version.pk
         rows = [*unchanged, *versions]

@@ -54,6 +54,12 @@ class DocumentPage:
 TEXT_FIELDS = ("metadata.name", "metadata.title", "metadata.description", "metadata.tags")
 NO_FILTERS: Mapping[str, Sequence[str]] = {}
 _UNREAD = -1
+Dressed = Callable[[EntityQuerySet], EntityQuerySet]
+
+
+def plain(rows: EntityQuerySet) -> EntityQuerySet:
+    """Rows without further columns."""
+    return rows
 
 
 class EntityQuery:
@@ -202,7 +208,7 @@ class EntityQuery:
             InputError: ``cursor.malformed``; also for a cursor of another order.
         """
         asked = self._asked(cursor)
-        found = self._rows(asked, limit + 1, with_documents=with_documents)
+        found = self._rows(asked, limit + 1, EntityQuerySet.with_document if with_documents else plain)
         return asked.page(found, limit)
 
     def _asked(self, cursor: str) -> _Asked:
@@ -215,14 +221,12 @@ class EntityQuery:
             return _Asked(keyset, name)
         return _Asked(keyset, name, *_position(decode_cursor(cursor), name, keyset))
 
-    def _rows(self, asked: _Asked, limit: int, *, with_documents: bool = False) -> list[Entity]:
+    def _rows(self, asked: _Asked, limit: int, dressed: Dressed) -> list[Entity]:
         """Rows from a position on, in the direction of the page."""
         rows = self.entities()
         if asked.position is not None:
             rows = rows.filter(asked.keyset.beyond(asked.position, backwards=asked.backwards))
-        if with_documents:
-            rows = rows.with_document()
-        return self._read(rows.order_by(*asked.keyset.order_by(backwards=asked.backwards))[:limit])
+        return self._read(dressed(rows).order_by(*asked.keyset.order_by(backwards=asked.backwards))[:limit])
 
     def _read(self, rows: EntityQuerySet) -> list[Entity]:
         if self.frame is NOW:
@@ -317,6 +321,10 @@ class EntityQuery:
             self._dictionary = Dictionary(lambda: self.version)
         self._dictionary.learn(conditions, keys)
         return self._dictionary
+
+    def share(self, dictionary: Dictionary) -> None:
+        """Use the dictionary of another question."""
+        self._dictionary = dictionary
 
     def _seen(self, condition: Condition) -> Sql:
         """What the viewer may see of what fits, as an expression over ``e``."""

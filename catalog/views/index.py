@@ -11,15 +11,15 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from catalog.models import Entity, Revision, Source
+from catalog.models import Entity, Source
 from catalog.presenters import listing
-from catalog.presenters.history import title_of, version_url
+from catalog.presenters.history import version_url
 from catalog.presenters.listing import Asked, IndexPage, Names
 from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery, PastQuery
 from catalog.selectors import moment
-from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
+from catalog.views.viewing import admin_address, kinds_for, known_entities, named, site, viewer_of
 from portal.access.viewer import Viewer
 
 PAGE = 50
@@ -64,11 +64,17 @@ def index(request: HttpRequest) -> HttpResponse:
     viewer = viewer_of(request)
     asked = Asked.of(request.path, dict(request.GET.lists()))
     at = moment(asked.at)
+    if at is None:
+        asked = replace(asked, at="")  # what is to come is now
     query = _past(viewer, asked, at) if at else _query(viewer, asked)
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
-    found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
-    total = query.count() if at else _total(asked, counts)
+    cursor = request.GET.get("cursor", "")
+    if isinstance(query, PastQuery):
+        found = query.page(PAGE, cursor=cursor, dressed=named)
+    else:
+        found = query.page(PAGE, cursor=cursor)
+    total = _total(asked, counts, "namespace" if at else "state")
     names, rows = _described(viewer, asked, counts, found.entities)
     if at:
         rows = [replace(row, url=version_url(row.ref, at)) for row in rows]
@@ -114,10 +120,10 @@ def index(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 
 
-def _total(asked: Asked, counts: Mapping[str, Mapping[str, int]]) -> int:
-    """Length of the list. Every entity has one state, so the counts of the wanted states add up to it."""
-    wanted = asked.include.get("state", ())
-    return sum(number for state, number in counts["state"].items() if not wanted or state in wanted)
+def _total(asked: Asked, counts: Mapping[str, Mapping[str, int]], word: str) -> int:
+    """Length of the list. Every entity has one value of ``word``, so the counts of the wanted ones add up to it."""
+    wanted = {value.lower() for value in asked.include.get(word, ())}
+    return sum(number for value, number in counts[word].items() if not wanted or value.lower() in wanted)
 
 
 def _facets(asked: Asked, counts: Mapping[str, Mapping[str, int]], names: Names) -> list[listing.Facet]:
@@ -137,20 +143,10 @@ def _described(
     refs = {v.lower() for word in ("owner", "system") for v in values[word] if v != listing.NOBODY}
     refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
     kinds, known = kinds_for(viewer), known_entities(viewer, refs)
-    _name_versions(viewer, entities)
     links = Links(kinds, known)
     names = Names(kinds, links, _source_names(viewer, values["source"]))
-    shown = [e if "version_key" in e.__dict__ else known.get(e.ref, e) for e in entities]
+    shown = entities if asked.at else [known.get(e.ref, e) for e in entities]
     return names, [entity_row(e, kinds, links) for e in shown]
-
-
-def _name_versions(viewer: Viewer, entities: Sequence[Entity]) -> None:
-    """Give past versions the title that they had. One statement, none where there are none."""
-    versions = {e.__dict__["version_key"]: e for e in entities if "version_key" in e.__dict__}
-    if versions:
-        rows = Revision.objects.visible_to(viewer).filter(pk__in=versions)
-        for key, text in rows.values_list("pk", "text"):
-            versions[key].__dict__["shown_title"] = title_of(text)
 
 
 def _counted(

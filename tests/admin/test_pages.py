@@ -41,6 +41,8 @@ ROWS = {
     "catalog.Kind": "kind",
     "catalog.Problem": "problem",
     "catalog.Quarantine": "quarantine",
+    "catalog.Alias": "alias",
+    "catalog.Revision": "revision",
     "catalog.Source": "source",
     "catalog.Sync": "sync",
     "catalog.TagDefinition": "tag",

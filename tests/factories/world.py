@@ -9,6 +9,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from catalog.models import (
+    Alias,
     AnnotationDefinition,
     Entity,
     Kind,
@@ -53,6 +54,8 @@ class World:
     sync: Sync
     problem: Problem
     tombstone: Tombstone
+    revision: Revision
+    alias: Alias
     quarantine: Quarantine
     kind: Kind
     annotation: AnnotationDefinition
@@ -180,6 +183,7 @@ def make_world() -> World:
     seal()
     seal_events()
     now = timezone.now()
+    tombstone = make_tombstone(source)
     return World(
         member=member,
         staff=staff,
@@ -187,7 +191,9 @@ def make_world() -> World:
         source=source,
         sync=make_sync(source),
         problem=make_problem(source),
-        tombstone=make_tombstone(source),
+        tombstone=tombstone,
+        revision=tombstone.revision,
+        alias=Alias.objects.create(ref="component:default/stall", entity=entity, created_at=now),
         quarantine=make_quarantine(source),
         kind=Kind.objects.get(name="Component"),
         annotation=AnnotationDefinition.objects.order_by("key")[0],

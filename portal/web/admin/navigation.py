@@ -19,6 +19,8 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Syncs", "sync", "catalog_sync_changelist"),
             ("Held back", "front_hand", "catalog_quarantine_changelist"),
             ("Removed", "delete_history", "catalog_tombstone_changelist"),
+            ("Versions", "history", "catalog_revision_changelist"),
+            ("Earlier names", "alt_route", "catalog_alias_changelist"),
             ("Kinds", "schema", "catalog_kind_changelist"),
             ("Annotations", "label", "catalog_annotationdefinition_changelist"),
             ("Tags", "sell", "catalog_tagdefinition_changelist"),
