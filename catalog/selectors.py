@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from catalog.ingest.sources import Known
 from catalog.models import Contender, Entity, Source, SourceFile
 from portal.access.viewer import Viewer
 from portal.core.errors import NotFoundError
@@ -11,12 +12,11 @@ from portal.core.errors import NotFoundError
 REASON = "a sync reads for the system"
 
 
-def known_versions(source: Source) -> dict[str, tuple[str, str]]:
-    """Address -> (version, digest) of the files of a source as they were last read."""
-    rows = (
-        SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
-    )
-    return {url: (version, digest) for url, version, digest in rows}
+def known_files(source: Source) -> dict[str, Known]:
+    """Address -> what is known of the files of a source from its last reading."""
+    rows = SourceFile.objects.unrestricted(REASON).filter(source=source)
+    columns = ("url", "version", "digest", "mark", "commit", "record", "id")
+    return {url: Known(*values) for url, *values in rows.values_list(*columns)}
 
 
 def rivals_of(source: Source) -> list[Source]:

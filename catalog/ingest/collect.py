@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -20,12 +20,13 @@ from catalog.ingest.documents import Outcome, named_owner, process_file
 from catalog.ingest.locations import generated_name, location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
+from catalog.ingest.records import DocumentRecord, FileRecord
 from catalog.ingest.relations import Relation
 from catalog.ingest.rules import AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.refs import LocationRef
-from portal.core.errors import CallboardError, NotFoundError
+from portal.core.errors import CallboardError, NotFoundError, ServiceUnavailableError
 
 MAX_DEPTH = 32
 MAX_FILES = 50_000
@@ -110,23 +111,42 @@ def collect(
     session: ReadSession,
     registry: KindRegistry,
     progress: Progress = lambda done, total, text: None,
+    earlier: Mapping[str, FileRecord] | None = None,
 ) -> Collected:
     """Read everything below the root of ``source``.
 
     Errors of single files and documents become problems; only a lost lease or a cancelled job ends it early.
+
+    Args:
+        earlier: what came of the files at the last reading, made under the same rules, kinds and hosts. Files that are
+            what they were (and whose placeholders are) are then carried over, and neither read nor processed.
     """
-    return _Walk(source, session, registry, progress).run()
+    walk = _Walk(source, session, registry, progress, earlier)
+    found = walk.run()
+    if walk.hidden_relations:
+        # Relations of an entity that is not shown stand with its Location, whose record says nothing of them.
+        found = found if earlier is None else _Walk(source, session, registry, progress, None).run()
+        found.again = True
+    return found
 
 
 class _Walk:
     def __init__(
-        self, source: SourceDescription, session: ReadSession, registry: KindRegistry, progress: Progress
+        self,
+        source: SourceDescription,
+        session: ReadSession,
+        registry: KindRegistry,
+        progress: Progress,
+        earlier: Mapping[str, FileRecord] | None,
     ) -> None:
+        self.earlier = earlier or {}
         self.source = source
         self.session = session
         self.registry = registry
         self.progress = progress
-        self.found = Collected()
+        self.found = Collected(partial=earlier is not None, thaw=self.thaw)
+        self.places: dict[str, LocationRef] = {}  # of files that are carried over
+        self.named: dict[LocationRef, bool] = {}  # placeholders of the file that is processed -> could be read
         self.origin = LocationRef("file" if source.root.type == "file" else "url", source.root.target)
         self.queue: deque[_Visit] = deque()
         self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
@@ -142,6 +162,7 @@ class _Walk:
             self.found.unread[""] = problems[0].message
             return self.found
         self.queue.append(_Visit(self.source.root, root, self.source.optional, 0))
+        self.session.trust(self.earlier)
         while self.queue:
             self._visit(self.queue.popleft())
             self.progress(self.found.files, self.found.files + len(self.queue), "Reading")
@@ -164,7 +185,10 @@ class _Walk:
         return processed.ref
 
     def _placeholder(self, place: LocationRef) -> bytes:
-        return self.session.read(place).data
+        self.named[place] = False
+        data = self.session.read(place).data
+        self.named[place] = True
+        return data
 
     # --- files
 
@@ -203,16 +227,37 @@ class _Walk:
             for ref, document, line in self.documents_of[url]:
                 self.found.rivals.append(Rival(ref, url, document, line, visit.parent, True))
             return
-        try:
-            file = self.session.read(place)
-        except CallboardError as error:
-            self._unreadable(visit, url, error)
-            return
+        record, commit = self._carried(place)
+        if record is None:
+            try:
+                file = self.session.read(place)
+            except CallboardError as error:
+                self._unreadable(visit, url, error)
+                return
+            commit, record = file.commit, self._same(url, file.digest)
         self.found.files += 1
         self.found.read.add(url)
         self.documents_of[url] = []
-        outcomes = process_file(
-            file.data,
+        if record is not None:
+            self.places[url] = place
+            self.found.records[url] = replace(record, parent=visit.parent)
+            for document in record.documents:
+                self.found.documents += 1
+                self._take(document.outcome, url, commit, visit, document if document.valid else None)
+            return
+        kept: list[DocumentRecord] = []
+        for outcome in self._process(place, file.data):
+            self.found.documents += 1
+            kept.append(_record_of(outcome))
+            self._take(outcome, url, commit, visit)
+        # Where a placeholder leads to nothing, nobody would notice that there is something later.
+        whole = all(self.named.values())
+        self.found.records[url] = FileRecord(visit.parent, tuple(kept), tuple(self.named), whole)
+
+    def _process(self, place: LocationRef, data: bytes) -> Iterator[Outcome]:
+        self.named = {}
+        return process_file(
+            data,
             location=place,
             origin=self.origin,
             registry=self.registry,
@@ -220,9 +265,49 @@ class _Walk:
             read_placeholder=self._placeholder,
             rules=self.source.rules,
         )
-        for outcome in outcomes:
-            self.found.documents += 1
-            self._take(outcome, url, file.commit, visit)
+
+    # --- files that are what they were
+
+    def _carried(self, place: LocationRef) -> tuple[FileRecord | None, str]:
+        """What came of a file that is what it was, and its commit."""
+        record = self.earlier.get(place.target)
+        if record is None or not record.stands or not self.session.unchanged(place) or not self._placeholders_hold(record):
+            return None, ""
+        known = self.session.known(place.target)
+        return record, known.commit if known is not None else ""
+
+    def _same(self, url: str, digest: str) -> FileRecord | None:
+        """What came of a file that had to be read to see that it is what it was."""
+        record, known = self.earlier.get(url), self.session.known(url)
+        if record is None or known is None or not record.stands or known.digest != digest:
+            return None
+        return record if self._placeholders_hold(record) else None
+
+    def _placeholders_hold(self, record: FileRecord) -> bool:
+        return all(self.session.unchanged(named) for named in record.placeholders)
+
+    def thaw(self, refs: Iterable[str]) -> None:
+        """Process the files of carried entities after all.
+
+        Raises:
+            ServiceUnavailableError: such a file has changed since it was looked at.
+        """
+        by_url: dict[str, dict[int, str]] = defaultdict(dict)
+        for ref in refs:
+            by_url[self.found.carried[ref].url][self.found.carried[ref].document] = ref
+        for url, wanted in by_url.items():
+            file, known = self.session.read(self.places[url]), self.session.known(url)
+            if known is None or file.digest != known.digest:
+                raise _moved(url)
+            for outcome in self._process(self.places[url], file.data):
+                if outcome.processed is not None and outcome.processed.ref == wanted.get(outcome.index):
+                    ref = wanted.pop(outcome.index)
+                    light = self.found.carried.pop(ref)
+                    entity, relations = outcome.processed.entity, outcome.processed.relations
+                    self.found.declared[ref] = replace(light, entity=entity, relations=relations)
+                    self.found.hashes.pop(ref, None)
+            if wanted:
+                raise _moved(url)
 
     def _unreadable(self, visit: _Visit, url: str, error: CallboardError) -> None:
         if visit.optional and isinstance(error, NotFoundError):
@@ -245,12 +330,19 @@ class _Walk:
 
     # --- documents
 
-    def _take(self, outcome: Outcome, url: str, commit: str, visit: _Visit) -> None:
-        processed = outcome.processed
+    def _take(
+        self,
+        outcome: Outcome,
+        url: str,
+        commit: str,
+        visit: _Visit,
+        carried: DocumentRecord | None = None,
+    ) -> None:
+        processed = carried or outcome.processed
         if processed is None:
             self._refuse(outcome, url, visit)
             return
-        if _may_clash(processed.entity):
+        if isinstance(processed, Processed) and _may_clash(processed.entity):
             try:
                 flatten(processed.entity)
             except Rejected as rejected:
@@ -297,9 +389,11 @@ class _Walk:
             self.found.read.discard(url)
         self.location_errors.setdefault(visit.parent, first)
 
-    def _outranks(self, outcome: Outcome, processed: Processed, url: str, visit: _Visit) -> bool:
+    def _outranks(
+        self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, visit: _Visit
+    ) -> bool:
         """Whether this declaration counts: in one file the last does, between files the first (conflict)."""
-        earlier = self.found.declared.get(processed.ref)
+        earlier = self.found.declared.get(processed.ref) or self.found.carried.get(processed.ref)
         if earlier is None:
             return True
         if earlier.url == url:
@@ -326,22 +420,22 @@ class _Walk:
         self.found.problems.append((problem, processed.ref))
         return rival.same_file
 
-    def _declare(self, outcome: Outcome, processed: Processed, url: str, commit: str, parent: str) -> None:
-        self.found.declared[processed.ref] = Declared(
-            ref=processed.ref,
-            kind=processed.kind,
-            namespace=processed.namespace,
-            name=processed.name,
-            entity=processed.entity,
-            relations=processed.relations,
-            url=url,
-            document=outcome.index,
-            line=outcome.line,
-            commit=commit,
-            parent_ref=parent,
-        )
+    def _declare(
+        self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, commit: str, parent: str
+    ) -> None:
+        ref, place = processed.ref, (url, outcome.index, outcome.line, commit, parent)
+        if isinstance(processed, Processed):
+            names = (processed.kind, processed.namespace, processed.name)
+            self.found.declared[ref] = Declared(ref, *names, processed.entity, processed.relations, *place)
+        else:
+            self.found.carried[ref] = Declared(ref, "", "", processed.name, {}, (), *place)
+            self.found.carried_owners[ref] = processed.owner
+            if processed.digest:
+                self.found.hashes[ref] = processed.digest
+            else:
+                self.found.hashes.pop(ref, None)
         if url in self.documents_of:
-            self.documents_of[url].append((processed.ref, outcome.index, outcome.line))
+            self.documents_of[url].append((ref, outcome.index, outcome.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -354,15 +448,68 @@ class _Walk:
             not found.files and found.unread
         ):  # one file of many that cannot be read says nothing about the others
             found.unread[""] = next(iter(found.unread.values()))
-        found.failed = {ref: problem for ref, problem in found.failed.items() if ref not in found.declared}
+        found.failed = {ref: problem for ref, problem in found.failed.items() if not found.declares(ref)}
         found.invalid = set(found.failed)
         for ref, problem in self.location_errors.items():
-            if found.declared.pop(ref, None) is not None:
+            if found.declared.pop(ref, None) or found.carried.pop(ref, None):
                 found.failed[ref] = problem
         for ref, relations in self.hidden_relations.items():
             if ref in found.declared:
                 declared = found.declared[ref]
                 found.declared[ref] = replace(declared, relations=(*declared.relations, *relations))
+        self._note_winners()
+
+    def _note_winners(self) -> None:
+        """Say in the records which declarations count, and find those for which that is not what it was."""
+        found = self.found
+        for url, record in found.records.items():
+            won = [d.valid and self._counts(d, url) for d in record.documents]
+            earlier = self.earlier.get(url) if url in self.places else None
+            if earlier is not None and earlier.parent == record.parent:
+                changed = [d for d, now in zip(record.documents, won, strict=True) if d.won != now]
+                found.touched.update(d.ref for d in changed)
+                if not changed:
+                    found.records[url] = earlier
+                    continue
+            elif earlier is not None:
+                found.touched.update(d.ref for d in record.documents if d.valid)
+            documents = (replace(d, won=now) for d, now in zip(record.documents, won, strict=True))
+            found.records[url] = replace(record, documents=tuple(documents))
+        for url, record in self.earlier.items():
+            if url not in self.places:
+                found.touched.update(d.ref for d in record.documents if d.won)
+
+    def _counts(self, document: DocumentRecord, url: str) -> bool:
+        declared = self.found.declared.get(document.ref) or self.found.carried.get(document.ref)
+        return declared is not None and (declared.url, declared.document) == (url, document.index)
+
+
+def _record_of(outcome: Outcome) -> DocumentRecord:
+    processed = outcome.processed
+    if processed is None:
+        return DocumentRecord(
+            outcome.index, outcome.line, False, outcome.ref, owner=outcome.owner, problems=outcome.problems
+        )
+    owned = [target for of, kind, target in processed.relations if kind == "ownedBy" and of == processed.ref]
+    return DocumentRecord(
+        outcome.index,
+        outcome.line,
+        True,
+        processed.ref,
+        processed.name,
+        owned[-1] if owned else "",
+        targets=processed.targets,
+        presence=processed.presence,
+        problems=outcome.problems,
+    )
+
+
+def _moved(url: str) -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        f"{url} changed while the source was read.",
+        code="catalog.source.moving",
+        remedy="It is read again.",
+    )
 
 
 def _may_clash(entity: dict[str, Any]) -> bool:

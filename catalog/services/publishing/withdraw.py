@@ -63,6 +63,8 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         progress=_silent,
         removal=Removal(Tombstone.Reason.DELETED, actor.actor),
     )
+    # What is known of its file says that the entity is there.
+    Source.objects.filter(pk=entity.source_id).update(version="")
     record(
         actor=actor.actor,
         verb="catalog.entity.removed",
