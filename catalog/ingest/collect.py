@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -145,8 +145,13 @@ class _Walk:
         self.registry = registry
         self.progress = progress
         self.found = Collected(partial=earlier is not None, thaw=self.thaw)
-        self.places: dict[str, LocationRef] = {}  # of files that are carried over
-        self.named: dict[LocationRef, bool] = {}  # placeholders of the file that is processed -> could be read
+        self.places: dict[
+            str, tuple[LocationRef, str]
+        ] = {}  # of files with carried documents, and their digests
+        self.whole: set[str] = set()  # files that are what they were
+        self.named: dict[
+            LocationRef, bool
+        ] = {}  # placeholders of the file that is processed -> could be read
         self.origin = LocationRef("file" if source.root.type == "file" else "url", source.root.target)
         self.queue: deque[_Visit] = deque()
         self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
@@ -227,34 +232,42 @@ class _Walk:
             for ref, document, line in self.documents_of[url]:
                 self.found.rivals.append(Rival(ref, url, document, line, visit.parent, True))
             return
-        record, commit = self._carried(place)
+        record, commit, digest = self._carried(place)
         if record is None:
             try:
                 file = self.session.read(place)
             except CallboardError as error:
                 self._unreadable(visit, url, error)
                 return
-            commit, record = file.commit, self._same(url, file.digest)
+            commit, digest, record = file.commit, file.digest, self._same(url, file.digest)
         self.found.files += 1
         self.found.read.add(url)
         self.documents_of[url] = []
         if record is not None:
-            self.places[url] = place
+            self.places[url] = (place, digest)
+            self.whole.add(url)
             self.found.records[url] = replace(record, parent=visit.parent)
             for document in record.documents:
                 self.found.documents += 1
                 self._take(document.outcome, url, commit, visit, document if document.valid else None)
             return
         kept: list[DocumentRecord] = []
-        for outcome in self._process(place, file.data):
+        earlier = self.earlier[url].documents_by_mark() if url in self.earlier else {}
+        for outcome in self._process(place, file.data, earlier):
             self.found.documents += 1
-            kept.append(_record_of(outcome))
-            self._take(outcome, url, commit, visit)
+            if outcome.skipped:
+                self.places[url] = (place, digest)
+                document = replace(earlier[outcome.mark], index=outcome.index, line=outcome.line)
+                self._take(document.outcome, url, commit, visit, document)
+            else:
+                document = _record_of(outcome)
+                self._take(outcome, url, commit, visit)
+            kept.append(document)
         # Where a placeholder leads to nothing, nobody would notice that there is something later.
         whole = all(self.named.values())
         self.found.records[url] = FileRecord(visit.parent, tuple(kept), tuple(self.named), whole)
 
-    def _process(self, place: LocationRef, data: bytes) -> Iterator[Outcome]:
+    def _process(self, place: LocationRef, data: bytes, skip: Collection[str] = ()) -> Iterator[Outcome]:
         self.named = {}
         return process_file(
             data,
@@ -264,17 +277,23 @@ class _Walk:
             hosts=self.session.hosts,
             read_placeholder=self._placeholder,
             rules=self.source.rules,
+            skip=skip,
         )
 
     # --- files that are what they were
 
-    def _carried(self, place: LocationRef) -> tuple[FileRecord | None, str]:
-        """What came of a file that is what it was, and its commit."""
+    def _carried(self, place: LocationRef) -> tuple[FileRecord | None, str, str]:
+        """What came of a file that is what it was, its commit and its digest."""
         record = self.earlier.get(place.target)
-        if record is None or not record.stands or not self.session.unchanged(place) or not self._placeholders_hold(record):
-            return None, ""
+        if (
+            record is None
+            or not record.stands
+            or not self.session.unchanged(place)
+            or not self._placeholders_hold(record)
+        ):
+            return None, "", ""
         known = self.session.known(place.target)
-        return record, known.commit if known is not None else ""
+        return record, known.commit if known is not None else "", known.digest if known is not None else ""
 
     def _same(self, url: str, digest: str) -> FileRecord | None:
         """What came of a file that had to be read to see that it is what it was."""
@@ -296,10 +315,11 @@ class _Walk:
         for ref in refs:
             by_url[self.found.carried[ref].url][self.found.carried[ref].document] = ref
         for url, wanted in by_url.items():
-            file, known = self.session.read(self.places[url]), self.session.known(url)
-            if known is None or file.digest != known.digest:
+            place, digest = self.places[url]
+            file = self.session.read(place)
+            if file.digest != digest:
                 raise _moved(url)
-            for outcome in self._process(self.places[url], file.data):
+            for outcome in self._process(place, file.data):
                 if outcome.processed is not None and outcome.processed.ref == wanted.get(outcome.index):
                     ref = wanted.pop(outcome.index)
                     light = self.found.carried.pop(ref)
@@ -427,8 +447,10 @@ class _Walk:
         if isinstance(processed, Processed):
             names = (processed.kind, processed.namespace, processed.name)
             self.found.declared[ref] = Declared(ref, *names, processed.entity, processed.relations, *place)
+            self.found.carried.pop(ref, None)
         else:
             self.found.carried[ref] = Declared(ref, "", "", processed.name, {}, (), *place)
+            self.found.declared.pop(ref, None)
             self.found.carried_owners[ref] = processed.owner
             if processed.digest:
                 self.found.hashes[ref] = processed.digest
@@ -464,19 +486,19 @@ class _Walk:
         found = self.found
         for url, record in found.records.items():
             won = [d.valid and self._counts(d, url) for d in record.documents]
-            earlier = self.earlier.get(url) if url in self.places else None
+            earlier = self.earlier.get(url) if url in self.whole else None
             if earlier is not None and earlier.parent == record.parent:
                 changed = [d for d, now in zip(record.documents, won, strict=True) if d.won != now]
                 found.touched.update(d.ref for d in changed)
                 if not changed:
                     found.records[url] = earlier
                     continue
-            elif earlier is not None:
+            elif url in self.places:
                 found.touched.update(d.ref for d in record.documents if d.valid)
             documents = (replace(d, won=now) for d, now in zip(record.documents, won, strict=True))
             found.records[url] = replace(record, documents=tuple(documents))
         for url, record in self.earlier.items():
-            if url not in self.places:
+            if url not in self.whole:
                 found.touched.update(d.ref for d in record.documents if d.won)
 
     def _counts(self, document: DocumentRecord, url: str) -> bool:
@@ -500,6 +522,7 @@ def _record_of(outcome: Outcome) -> DocumentRecord:
         owned[-1] if owned else "",
         targets=processed.targets,
         presence=processed.presence,
+        mark=outcome.mark,
         problems=outcome.problems,
     )
 

@@ -37,6 +37,7 @@ class DocumentRecord:
         owner: of a valid entity: whom it is owned by; else what the refused document names.
         digest: fingerprint of what a valid entity says; empty where nobody asked for it.
         won: whether this is the declaration of ``ref`` that counted at the last reading.
+        mark: fingerprint of its text.
         targets, presence: as in ``Processed``.
         problems: errors or warnings, with their places.
     """
@@ -49,6 +50,7 @@ class DocumentRecord:
     owner: str = ""
     digest: str = ""
     won: bool = False
+    mark: str = ""
     targets: tuple[LocationRef, ...] = ()
     presence: Presence = "required"
     problems: tuple[Problem, ...] = ()
@@ -74,6 +76,12 @@ class FileRecord:
     documents: tuple[DocumentRecord, ...]
     placeholders: tuple[LocationRef, ...] = ()
     stands: bool = True
+
+    def documents_by_mark(self) -> dict[str, DocumentRecord]:
+        """Documents that may stand for the same text elsewhere in a file that changed."""
+        if self.placeholders or not self.stands:
+            return {}
+        return {d.mark: d for d in self.documents if d.valid and d.mark and not d.problems}
 
     def encode(self) -> str:
         """As text."""
@@ -105,6 +113,7 @@ def _row(document: DocumentRecord) -> list[Any]:
         document.owner,
         document.digest,
         document.won,
+        document.mark,
     ]
     if document.targets or document.problems:
         # What a repair looks like has been worked out already: into the corrected line.
@@ -122,6 +131,7 @@ def _document(
     owner: str,
     digest: str,
     won: bool,
+    mark: str,
     targets: Sequence[Sequence[str]] = (),
     presence: str = "required",
     problems: Sequence[dict[str, Any]] = (),
@@ -135,6 +145,7 @@ def _document(
         owner,
         digest,
         won,
+        mark,
         tuple(LocationRef(*target) for target in targets),
         cast(Presence, presence),
         tuple(Problem(**problem) for problem in problems),

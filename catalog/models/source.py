@@ -66,7 +66,11 @@ class Source(models.Model):
         max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read."
     )
     people_mark = models.CharField(
-        max_length=40, blank=True, default="", editable=False, help_text="Of the people and groups it last defined."
+        max_length=40,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Of the people and groups it last defined.",
     )
     state = models.CharField(max_length=20, default="new", editable=False)
     reading_job = models.UUIDField(
@@ -109,12 +113,17 @@ class SourceFile(models.Model):
     version = models.CharField(max_length=200, blank=True, help_text="ETag or commit.")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the content, which is not kept.")
     mark = models.CharField(
-        max_length=200, blank=True, default="", help_text="What its place calls this content, as Git's object id."
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="What its place calls this content, as Git's object id.",
     )
     commit = models.CharField(
         max_length=64, blank=True, default="", help_text="The first commit with this content."
     )
-    record = models.TextField(blank=True, default="", help_text="What came of it, for as long as it is the same.")
+    record = models.TextField(
+        blank=True, default="", help_text="What came of it, for as long as it is the same."
+    )
 
     objects = RestrictedQuerySet.as_manager()
 

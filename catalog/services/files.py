@@ -9,6 +9,7 @@ from catalog.ingest.collected import Collected
 from catalog.ingest.records import FileRecord
 from catalog.ingest.sources import Known, Remembered
 from catalog.models import Source, SourceFile
+from portal.core.bulk import update_rows
 
 REASON = "a sync reads for the system"
 COLUMNS = ("version", "digest", "mark", "commit", "record")
@@ -27,21 +28,17 @@ def remember_files(
         seen.add(place.url)
         before, record = known.get(place.url), found.records.get(place.url)
         text = "" if record is None else _text(record, found, before)
-        row = SourceFile(
-            source=source, url=place.url, version=place.version, digest=place.digest, mark=place.mark,
-            commit=place.commit, record=text,
-        )  # fmt: skip
+        row = (place.version, place.digest, place.mark, place.commit, text)
         if before is None:
-            new.append(row)
-        elif before[: len(COLUMNS)] != (place.version, place.digest, place.mark, place.commit, text):
-            row.pk = before.id
-            changed.append(row)
+            new.append(SourceFile(source=source, url=place.url, **dict(zip(COLUMNS, row, strict=True))))
+        elif before[: len(COLUMNS)] != row:
+            changed.append((*row, before.id))
     gone = [place.id for url, place in known.items() if url not in seen]
     rows = SourceFile.objects.unrestricted(REASON).filter(source=source)
     for start in range(0, len(gone), 500):
         rows.filter(pk__in=gone[start : start + 500]).delete()
     SourceFile.objects.bulk_create(new, batch_size=500)
-    SourceFile.objects.bulk_update(changed, COLUMNS, batch_size=200)
+    update_rows(SourceFile, COLUMNS, changed)
 
 
 def _text(record: FileRecord, found: Collected, before: Known | None) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import orjson
@@ -16,9 +16,9 @@ from django.utils import timezone
 from catalog.ingest.collect import SourceDescription, collect
 from catalog.ingest.collected import Collected
 from catalog.ingest.problems import Problem as Finding
+from catalog.ingest.records import FileRecord, engine_fingerprint
 from catalog.ingest.sources import Known, ReadSession
 from catalog.kinds import KindRegistry
-from catalog.ingest.records import FileRecord, engine_fingerprint
 from catalog.models import Contender, Entity, EntityDocument, Source, Sync
 from catalog.selectors import known_files
 from catalog.services.files import remember_files
@@ -53,6 +53,20 @@ class _Outcome:
     counts: Counts
     problems: int = 0
     error: str = ""
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+class _Steps:
+    """Milliseconds of each step of a sync."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        now = time.perf_counter()
+        self.found[name] = round(self.found.get(name, 0) + (now - self._since) * 1000, 1)
+        self._since = now
 
 
 def sync_source(*, context: JobContext, source_id: UUID, force: bool = False) -> dict[str, object]:
@@ -114,6 +128,7 @@ def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, obje
         "seconds": seconds,
         "sync": sync.pk, "state": outcome.state, "entities": found.entities, "added": outcome.counts.added,
         "changed": outcome.counts.changed, "removed": outcome.counts.removed, "problems": outcome.problems,
+        "steps": outcome.steps,
     }  # fmt: skip
 
 
@@ -124,6 +139,7 @@ def _read_and_publish(
     registry = current_registry()
     rules = None if source.allowed_kinds else declared_rules()
     description = SourceDescription.of(source, registry, rules=rules)
+    steps = _Steps()
     known = known_files(source)
     with ReadSession(
         hosts=host_configs(),
@@ -133,7 +149,7 @@ def _read_and_publish(
     ) as session:
         rules_of = f"{engine_fingerprint()}.{kinds}.{description.fingerprint}"
         last = "" if force else source.version
-        reading = _Reading(source, sync, rules_of, session.fingerprint, last, known)
+        reading = _Reading(source, sync, rules_of, session.fingerprint, last, known, steps)
         try:
             return _compare_and_publish(context, reading, description, registry, session)
         except CancelledError:
@@ -150,9 +166,16 @@ class _Reading:
     """
 
     def __init__(
-        self, source: Source, sync: Sync, rules: str, reach: str, last: str, known: Mapping[str, Known]
+        self,
+        source: Source,
+        sync: Sync,
+        rules: str,
+        reach: str,
+        last: str,
+        known: Mapping[str, Known],
+        steps: _Steps,
     ) -> None:
-        self.source, self.sync, self.last, self.known = source, sync, last, known
+        self.source, self.sync, self.last, self.known, self.steps = source, sync, last, known, steps
         self.rules, self.fingerprint = rules, f"{rules}.{reach}"
         self._standing = source.version
         self.partial = last.startswith(f"{self.fingerprint}:")
@@ -187,7 +210,8 @@ def _compare_and_publish(
     registry: KindRegistry,
     session: ReadSession,
 ) -> tuple[_Outcome, Collected]:
-    source, sync = reading.source, reading.sync
+    source, sync, steps = reading.source, reading.sync, reading.steps
+    steps.end("known")
     version = session.version(description.root)
     if reading.is_last(version):
         return _Outcome(
@@ -197,11 +221,13 @@ def _compare_and_publish(
     def progress(done: int, total: int, text: str) -> None:
         context.progress(done, total, text)
 
+    steps.end("asked")
     if not reading.partial:
         reading.begin()
     earlier = reading.earlier()
     found = collect(description, session=session, registry=registry, progress=progress, earlier=earlier)
     found.version = version or session.composite_version()
+    steps.end("read")
     if reading.is_last(found.version):
         reading.end(found.version)
         return _Outcome(
@@ -212,12 +238,14 @@ def _compare_and_publish(
     def look(plan: Plan) -> None:
         nonlocal held
         held = hold_back(source, plan)
+        steps.end("compared")
         if plan.has_work():
             reading.begin()
 
     counts, plan = publish(
         source=source, found=found, sync_id=sync.pk, writing=context.writing, progress=progress, look=look
     )
+    steps.end("written")
     with context.writing():
         note_held(source, held, sync.pk)
         heirs = counts.heirs | _lost_for_nothing(source, plan)
@@ -235,10 +263,10 @@ def _compare_and_publish(
         reading.end(None if anew else "" if found.unread else found.version)
         for heir in Source.objects.unrestricted(REASON).filter(pk__in=heirs, enabled=True):
             request_sync(actor=context.viewer, source=heir, force=True)
+    steps.end("recorded")
     whole = found.unread.get("")
-    if whole:
-        return _Outcome(Sync.State.FAILED, counts, problems, error=whole), found
-    return _Outcome(Sync.State.PARTIAL if problems else Sync.State.DONE, counts, problems), found
+    state = Sync.State.FAILED if whole else Sync.State.PARTIAL if problems else Sync.State.DONE
+    return _Outcome(state, counts, problems, whole or "", steps.found), found
 
 
 def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:

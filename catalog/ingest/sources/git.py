@@ -63,6 +63,7 @@ class GitReader:
         self._plain: dict[str, Repository] = {}  # address with a slash at its end -> repository
         self._commits: dict[tuple[Repository, str], str] = {}  # at a ref, as the server said
         self._actual: dict[tuple[Repository, str], str] = {}  # commit as the server said -> as it was fetched
+        self._latest: tuple[str, _Place] | None = None
         self._waiting: dict[tuple[Repository, str], deque[str]] = {}  # paths at a commit that will be wanted
         self._ready: dict[tuple[Repository, str], dict[str, bytes]] = {}  # those that came along
 
@@ -147,11 +148,16 @@ class GitReader:
         return next((root for root in self._plain if url.startswith(root)), None)
 
     def _place(self, url: str) -> _Place:
-        """What an address means; refs are asked for once a session.
+        """What an address means; refs are asked for once a session. The last one is asked for several times in a row.
 
         Raises:
             NotFoundError: no such repository, branch or tag.
         """
+        if self._latest is None or self._latest[0] != url:
+            self._latest = (url, self._find(url))
+        return self._latest[1]
+
+    def _find(self, url: str) -> _Place:
         root = self._plain_root(url)
         if root is not None:
             _, _, _, query, _ = split_url(url)

@@ -65,7 +65,9 @@ class GiteaReader:
         self.listings[location.target] = commit
         start = file.clone_url.removesuffix(".git")
         page = f"{start}/src/branch/{quote(ref)}/"
-        paths = sorted(p for p, (kind, _) in tree.items() if kind != "tree" and not is_skipped(p) and matches(p))
+        paths = sorted(
+            p for p, (kind, _) in tree.items() if kind != "tree" and not is_skipped(p) and matches(p)
+        )
         return [LocationRef("url", page + quote(path)) for path in paths]
 
     def read(self, location: LocationRef) -> File:

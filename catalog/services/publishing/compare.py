@@ -129,7 +129,9 @@ def changed_rows(source: Source, found: Collected) -> tuple[dict[str, Row], dict
         own = {ref: row for ref, row in rows.items() if row.source_id == source.pk}
         others = {ref: row for ref, row in rows.items() if ref not in own}
         standing = Standing(source, others)
-        coming = {ref for ref in asked if ref not in own and (ref not in others or standing.beats(others[ref]))}
+        coming = {
+            ref for ref in asked if ref not in own and (ref not in others or standing.beats(others[ref]))
+        }
         written = {
             ref
             for ref in looked_at & found.carried.keys()
@@ -188,9 +190,10 @@ def _compare_own(plan: Plan, row: Row, declared: Declared, digest: str) -> None:
     if row.content_hash != digest or row.has_errors:
         plan.updates.append((row, declared))
         return
-    place = (row.url, row.document_index, row.line, row.commit)
+    # The commit is no place: one that changed nothing of an entity would otherwise write all of its file.
+    place = (row.url, row.document_index, row.line)
     parent = plan.rows.get(declared.parent_ref)
-    moved = place != (declared.url, declared.document, declared.line, declared.commit)
+    moved = place != (declared.url, declared.document, declared.line)
     adopted = declared.parent_ref in plan.new or row.parent_id != (parent.id if parent else None)
     if moved or adopted or row.state != Entity.State.ACTIVE:
         plan.moved.append((row, declared))

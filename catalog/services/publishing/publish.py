@@ -31,7 +31,7 @@ from catalog.services.publishing.rows import (
     place_values,
 )
 from catalog.services.versions import ENTITIES, claim_version, current_version
-from portal.core.bulk import insert_rows, meanwhile, next_ids
+from portal.core.bulk import insert_rows, meanwhile, next_ids, update_rows
 from portal.core.errors import ServiceUnavailableError
 
 Writing = Callable[[], AbstractContextManager[None]]
@@ -341,43 +341,30 @@ class _Writer:
         if not updates:
             return
         ids = [row.id for row, _ in updates]
-        entities = Entity.objects.unrestricted(REASON).in_bulk(ids)
-        documents, attributes = [], AttributeWriter()
+        uids: dict[int, UUID] = {}
+        for part in chunks(ids):
+            uids.update(Entity.objects.unrestricted(REASON).filter(pk__in=part).values_list("id", "uid"))
+        entities, documents, attributes = [], [], AttributeWriter()
+        state = (Entity.State.ACTIVE.value, "", None, False)
         for row, declared in updates:
-            entity = entities[row.id]
             text, etag = final_document(
-                declared.entity, uid=str(entity.uid), relations=self._shown(declared.ref, others)
+                declared.entity, uid=str(uids[row.id]), relations=self._shown(declared.ref, others)
             )
-            for column, value in zip(CONTENT_COLUMNS, content_values(declared), strict=True):
-                setattr(entity, column, value)
-            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
-                setattr(entity, column, value)
-            entity.state, entity.state_reason, entity.state_since, entity.has_errors = (
-                Entity.State.ACTIVE,
-                "",
-                None,
-                False,
-            )
-            entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
-            documents.append(EntityDocument(entity_id=row.id, text=text))
+            written = (etag, self.hashes[declared.ref], self.now, row.id)
+            entities.append((*content_values(declared), *self._place(declared), *state, *written))
+            documents.append((text, row.id))
             attributes.add(row.id, declared.entity)
-        columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:]]
-        state = ["state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at"]
-        Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
-        EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
+        columns = ("state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at")
+        update_rows(Entity, (*CONTENT_COLUMNS, *PLACE_COLUMNS, *columns), entities)
+        update_rows(EntityDocument, ("text",), documents)
         for part in chunks(ids):
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=part).delete()
         attributes.write()
 
     def _move(self, moved: list[tuple[Row, Declared]]) -> None:
-        entities = Entity.objects.unrestricted(REASON).in_bulk([row.id for row, _ in moved])
-        for row, declared in moved:
-            entity = entities[row.id]
-            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
-                setattr(entity, column, value)
-            entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
-        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since"]
-        Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
+        columns = (*PLACE_COLUMNS, "state", "state_reason", "state_since")
+        state = (Entity.State.ACTIVE.value, "", None)
+        update_rows(Entity, columns, [(*self._place(declared), *state, row.id) for row, declared in moved])
 
     def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:
         by_reason: dict[str, list[int]] = defaultdict(list)

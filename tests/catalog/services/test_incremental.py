@@ -33,7 +33,6 @@ from catalog.services.sources import create_source, request_sync, update_source
 from portal.jobs.models import Job, Schedule
 from portal.jobs.running import run_job
 from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, location
-from tests.services.git_server import BareRepository, git
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +51,16 @@ NAMES = st.sampled_from("abcde")
 FILES = st.sampled_from(["a.yaml", "b.yaml", "deep/c.yaml", "deep/d.yaml", "x.yml", "y.yml", "deep/z.yml"])
 TEXTS = st.sampled_from(["t1.txt", "t2.txt"])
 TARGETS = st.sampled_from(
-    ["./x.yml", "./y.yml", "./deep/z.yml", "./deep/*.yml", "./*.yml", "./a.yaml", "./gone.yml", "../one/x.yml"]
+    [
+        "./x.yml",
+        "./y.yml",
+        "./deep/z.yml",
+        "./deep/*.yml",
+        "./*.yml",
+        "./a.yaml",
+        "./gone.yml",
+        "../one/x.yml",
+    ]
 )
 
 
@@ -192,7 +200,9 @@ STEPS = st.lists(
         WRITES,
         WRITES,
         st.builds(_write, WHERE, TEXTS, st.sampled_from([["one"], ["two"]])),
-        st.builds(_write, WHERE, st.builds(lambda n: f"deep/{n}", TEXTS), st.sampled_from([["three"], ["four"]])),
+        st.builds(
+            _write, WHERE, st.builds(lambda n: f"deep/{n}", TEXTS), st.sampled_from([["three"], ["four"]])
+        ),
         st.builds(_remove, WHERE, st.one_of(FILES, TEXTS)),
         st.builds(_rename, WHERE, FILES, FILES),
         st.builds(_touch, WHERE, FILES),
@@ -231,7 +241,10 @@ def snapshot() -> dict[str, Any]:
         ))),
         "held": _rows(Quarantine, "source__name", "digest", "count", "total", "state"),
         # A reading that found nothing new says so, where a forced one says again what is wrong.
-        "sources": [(name, state == "failed", error) for name, state, error in _rows(Source, "name", "state", "last_error")],
+        "sources": [
+            (name, state == "failed", error)
+            for name, state, error in _rows(Source, "name", "state", "last_error")
+        ],
     }  # fmt: skip
 
 
@@ -243,14 +256,29 @@ def memory() -> dict[str, Any]:
     ):
         record = FileRecord.decode(text) if text else None
         kept = record and [(d.index, d.ref, d.won, d.digest if d.won else "") for d in record.documents]
-        rows[url] = (version, digest, mark, record and (record.parent, record.placeholders, record.stands), kept)
+        rows[url] = (
+            version,
+            digest,
+            mark,
+            record and (record.parent, record.placeholders, record.stands),
+            kept,
+        )
     return rows
 
 
 def wipe(root: Path) -> None:
     switch_kind_version(actor=SYSTEM, kind="Resource", spec_type="", enabled=True)
     Entity.objects.update(parent=None)
-    models: list[Any] = [EntityAttribute, Relation, EntityDocument, Entity, Tombstone, Quarantine, Contender, Problem]
+    models: list[Any] = [
+        EntityAttribute,
+        Relation,
+        EntityDocument,
+        Entity,
+        Tombstone,
+        Quarantine,
+        Contender,
+        Problem,
+    ]
     for model in [*models, SourceFile, Sync, Source, Job, Schedule]:
         model.objects.unrestricted("test").all().delete()
     shutil.rmtree(root, ignore_errors=True)
@@ -275,7 +303,11 @@ def root(tmp_path: Path, settings: Any) -> Iterator[Path]:
 
 @settings(
     max_examples=EXAMPLES,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # each example reads dozens of times; making it smaller takes hours
+    phases=[
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+    ],  # each example reads dozens of times; making it smaller takes hours
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
