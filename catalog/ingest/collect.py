@@ -6,23 +6,20 @@ the Location itself counts as failed then, as stock shows it (catalog format, th
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import orjson
+from typing import Any
 
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Collected, Declared, Rival
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.documents import Outcome, named_owner, process_file
-from catalog.ingest.locations import generated_name, location_entity
+from catalog.ingest.locations import location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
 from catalog.ingest.records import DocumentRecord, FileRecord
 from catalog.ingest.relations import Relation
-from catalog.ingest.rules import AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.refs import LocationRef
@@ -31,68 +28,6 @@ from portal.core.errors import CallboardError, NotFoundError, ServiceUnavailable
 MAX_DEPTH = 32
 MAX_FILES = 50_000
 Progress = Callable[[int, int, str], None]
-
-
-class SourceLike(Protocol):
-    """What a source row has to say about itself."""
-
-    type: str
-    target: str
-    branch: str
-    pattern: str
-    presence: str
-    entity_ref: str
-    allowed_kinds: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceDescription:
-    """A source as a value.
-
-    Attributes:
-        root: what is read.
-        name: of the Location entity that stands for it.
-        rules: what it may bring.
-    """
-
-    root: LocationRef
-    name: str
-    optional: bool
-    rules: AllowRules
-    branch: str = ""
-    pattern: str = ""
-
-    @classmethod
-    def of(
-        cls, source: SourceLike, registry: KindRegistry, *, rules: AllowRules | None = None
-    ) -> SourceDescription:
-        """A source as its row says.
-
-        Args:
-            rules: count where the row has no kinds of its own; without them the default kinds do.
-        """
-        if source.allowed_kinds:
-            rules = AllowRules.of_kinds(source.allowed_kinds)
-        name = source.entity_ref.rpartition("/")[2]
-        root = LocationRef("file" if source.type == "file" else source.type, source.target)
-        rules = rules or AllowRules.default(registry)
-        return cls(root, name, source.presence == "optional", rules, source.branch, source.pattern)
-
-    @classmethod
-    def of_target(
-        cls, target: str, registry: KindRegistry, *, rules: AllowRules | None = None
-    ) -> SourceDescription:
-        """A registration that somebody only asks about."""
-        root = LocationRef("url", target)
-        return cls(root, generated_name(root), False, rules or AllowRules.default(registry))
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the same files would be taken in differently."""
-        body = orjson.dumps(
-            [*self.root, self.name, self.optional, self.rules.as_json(), self.branch, self.pattern]
-        )
-        return hashlib.sha1(body, usedforsecurity=False).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +168,15 @@ class _Walk:
                 self.found.rivals.append(Rival(ref, url, document, line, visit.parent, True))
             return
         record, commit, digest = self._carried(place)
+        data = b""
         if record is None:
             try:
                 file = self.session.read(place)
             except CallboardError as error:
                 self._unreadable(visit, url, error)
                 return
-            commit, digest, record = file.commit, file.digest, self._same(url, file.digest)
+            data, commit, digest = file.data, file.commit, file.digest
+            record = self._same(url, digest)
         self.found.files += 1
         self.found.read.add(url)
         self.documents_of[url] = []
@@ -247,22 +184,22 @@ class _Walk:
             self.places[url] = (place, digest)
             self.whole.add(url)
             self.found.records[url] = replace(record, parent=visit.parent)
-            for document in record.documents:
+            for known in record.documents:
                 self.found.documents += 1
-                self._take(document.outcome, url, commit, visit, document if document.valid else None)
+                self._take(known.outcome, url, commit, visit, known if known.valid else None)
             return
         kept: list[DocumentRecord] = []
         earlier = self.earlier[url].documents_by_mark() if url in self.earlier else {}
-        for outcome in self._process(place, file.data, earlier):
+        for outcome in self._process(place, data, earlier):
             self.found.documents += 1
             if outcome.skipped:
                 self.places[url] = (place, digest)
-                document = replace(earlier[outcome.mark], index=outcome.index, line=outcome.line)
-                self._take(document.outcome, url, commit, visit, document)
+                known = replace(earlier[outcome.mark], index=outcome.index, line=outcome.line)
+                self._take(known.outcome, url, commit, visit, known)
             else:
-                document = _record_of(outcome)
+                known = _record_of(outcome)
                 self._take(outcome, url, commit, visit)
-            kept.append(document)
+            kept.append(known)
         # Where a placeholder leads to nothing, nobody would notice that there is something later.
         whole = all(self.named.values())
         self.found.records[url] = FileRecord(visit.parent, tuple(kept), tuple(self.named), whole)
@@ -443,13 +380,21 @@ class _Walk:
     def _declare(
         self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, commit: str, parent: str
     ) -> None:
-        ref, place = processed.ref, (url, outcome.index, outcome.line, commit, parent)
+        ref = processed.ref
+        light = Declared(
+            ref, "", "", processed.name, {}, (), url, outcome.index, outcome.line, commit, parent
+        )
         if isinstance(processed, Processed):
-            names = (processed.kind, processed.namespace, processed.name)
-            self.found.declared[ref] = Declared(ref, *names, processed.entity, processed.relations, *place)
+            self.found.declared[ref] = replace(
+                light,
+                kind=processed.kind,
+                namespace=processed.namespace,
+                entity=processed.entity,
+                relations=processed.relations,
+            )
             self.found.carried.pop(ref, None)
         else:
-            self.found.carried[ref] = Declared(ref, "", "", processed.name, {}, (), *place)
+            self.found.carried[ref] = light
             self.found.declared.pop(ref, None)
             self.found.carried_owners[ref] = processed.owner
             if processed.digest:
@@ -551,38 +496,3 @@ def _may_clash(entity: dict[str, Any]) -> bool:
                 elif isinstance(item, dict | list):
                     stack.append(item)
     return len({word.lower() for word in words}) < len(words)
-
-
-def check_entity(
-    entity: dict[str, Any], place: LocationRef, *, session: ReadSession, registry: KindRegistry
-) -> list[Problem]:
-    """Everything that is wrong with one entity; the targets of a Location are read as well.
-
-    Raises:
-        Rejected: with all problems.
-    """
-    processed = process_document(
-        entity,
-        location=place,
-        origin=place,
-        registry=registry,
-        hosts=session.hosts,
-        read_placeholder=lambda named: session.read(named).data,
-    )
-    problems = list(processed.warnings)
-    for target in processed.targets:
-        try:
-            for location in session.expand(target):
-                session.read(location)
-        except CallboardError as error:
-            if not (processed.presence == "optional" and isinstance(error, NotFoundError)):
-                problems.append(
-                    Problem(
-                        rule=error.code,
-                        message=error.message,
-                        remedy=error.remedy,
-                        error_name=error.name,
-                        path="/spec",
-                    )
-                )
-    return problems

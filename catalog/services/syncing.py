@@ -13,8 +13,9 @@ import orjson
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog.ingest.collect import SourceDescription, collect
+from catalog.ingest.collect import collect
 from catalog.ingest.collected import Collected
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.problems import Problem as Finding
 from catalog.ingest.records import FileRecord, engine_fingerprint
 from catalog.ingest.sources import Known, ReadSession

@@ -1,4 +1,4 @@
-"""``manage.py bench catalog``: measure an installation of any size beside stock's figures."""
+"""``manage.py bench``: measure an installation of any size beside stock's figures."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Command(BaseCommand):
             ):
                 self._say(name)
                 wanted = many(0.01)
-                sync = installation.manage_json("sync", "company", "--wait")
+                sync: dict[str, Any] = installation.manage_json("sync", "company", "--wait")
                 if sync["changed"] < wanted:
                     raise CommandError(f"{sync['changed']} of {wanted} changes arrived.")
                 row = _row(f"{name} ({sync['changed']} entities)", sync["seconds"], "s", 5.0, None)

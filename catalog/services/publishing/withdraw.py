@@ -64,7 +64,8 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         removal=Removal(Tombstone.Reason.DELETED, actor.actor),
     )
     # What is known of its file says that the entity is there.
-    Source.objects.filter(pk=entity.source_id).update(version="")
+    if entity.source is not None:
+        Source.objects.filter(pk=entity.source.pk).update(version="")
     record(
         actor=actor.actor,
         verb="catalog.entity.removed",

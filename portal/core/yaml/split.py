@@ -30,8 +30,9 @@ class Chunk:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same text under the same rules."""
-        digest = hashlib.sha1(self.text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+        """The same for the same text under the same rules, with or without its ``---``."""
+        text = self.text.removeprefix("---\n")
+        digest = hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
         return f"{digest.hexdigest()}{'-' if self.old else ''}"
 
 
