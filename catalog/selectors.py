@@ -9,6 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
+from catalog.ingest.sources import Known
 from catalog.models import Contender, Entity, Revision, Source, SourceFile
 from portal.access.viewer import Viewer
 from portal.core.errors import InputError, NotFoundError
@@ -16,12 +17,11 @@ from portal.core.errors import InputError, NotFoundError
 REASON = "a sync reads for the system"
 
 
-def known_versions(source: Source) -> dict[str, tuple[str, str]]:
-    """Address -> (version, digest) of the files of a source as they were last read."""
-    rows = (
-        SourceFile.objects.unrestricted(REASON).filter(source=source).values_list("url", "version", "digest")
-    )
-    return {url: (version, digest) for url, version, digest in rows}
+def known_files(source: Source) -> dict[str, Known]:
+    """Address -> what is known of the files of a source from its last reading."""
+    rows = SourceFile.objects.unrestricted(REASON).filter(source=source)
+    columns = ("url", "version", "digest", "mark", "commit", "record", "id")
+    return {url: Known(*values) for url, *values in rows.values_list(*columns)}
 
 
 def rivals_of(source: Source) -> list[Source]:

@@ -6,92 +6,28 @@ the Location itself counts as failed then, as stock shows it (catalog format, th
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
-
-import orjson
+from typing import Any
 
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Collected, Declared, Rival
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.documents import Outcome, named_owner, process_file
-from catalog.ingest.locations import generated_name, location_entity
+from catalog.ingest.locations import location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
+from catalog.ingest.records import DocumentRecord, FileRecord
 from catalog.ingest.relations import Relation
-from catalog.ingest.rules import AllowRules
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.refs import LocationRef
-from portal.core.errors import CallboardError, NotFoundError
+from portal.core.errors import CallboardError, NotFoundError, ServiceUnavailableError
 
 MAX_DEPTH = 32
 MAX_FILES = 50_000
 Progress = Callable[[int, int, str], None]
-
-
-class SourceLike(Protocol):
-    """What a source row has to say about itself."""
-
-    type: str
-    target: str
-    branch: str
-    pattern: str
-    presence: str
-    entity_ref: str
-    allowed_kinds: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceDescription:
-    """A source as a value.
-
-    Attributes:
-        root: what is read.
-        name: of the Location entity that stands for it.
-        rules: what it may bring.
-    """
-
-    root: LocationRef
-    name: str
-    optional: bool
-    rules: AllowRules
-    branch: str = ""
-    pattern: str = ""
-
-    @classmethod
-    def of(
-        cls, source: SourceLike, registry: KindRegistry, *, rules: AllowRules | None = None
-    ) -> SourceDescription:
-        """A source as its row says.
-
-        Args:
-            rules: count where the row has no kinds of its own; without them the default kinds do.
-        """
-        if source.allowed_kinds:
-            rules = AllowRules.of_kinds(source.allowed_kinds)
-        name = source.entity_ref.rpartition("/")[2]
-        root = LocationRef("file" if source.type == "file" else source.type, source.target)
-        rules = rules or AllowRules.default(registry)
-        return cls(root, name, source.presence == "optional", rules, source.branch, source.pattern)
-
-    @classmethod
-    def of_target(
-        cls, target: str, registry: KindRegistry, *, rules: AllowRules | None = None
-    ) -> SourceDescription:
-        """A registration that somebody only asks about."""
-        root = LocationRef("url", target)
-        return cls(root, generated_name(root), False, rules or AllowRules.default(registry))
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes when the same files would be taken in differently."""
-        body = orjson.dumps(
-            [*self.root, self.name, self.optional, self.rules.as_json(), self.branch, self.pattern]
-        )
-        return hashlib.sha1(body, usedforsecurity=False).hexdigest()[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,23 +46,47 @@ def collect(
     session: ReadSession,
     registry: KindRegistry,
     progress: Progress = lambda done, total, text: None,
+    earlier: Mapping[str, FileRecord] | None = None,
 ) -> Collected:
     """Read everything below the root of ``source``.
 
     Errors of single files and documents become problems; only a lost lease or a cancelled job ends it early.
+
+    Args:
+        earlier: what came of the files at the last reading, made under the same rules, kinds and hosts. Files that are
+            what they were (and whose placeholders are) are then carried over, and neither read nor processed.
     """
-    return _Walk(source, session, registry, progress).run()
+    walk = _Walk(source, session, registry, progress, earlier)
+    found = walk.run()
+    if walk.hidden_relations:
+        # Relations of an entity that is not shown stand with its Location, whose record says nothing of them.
+        found = found if earlier is None else _Walk(source, session, registry, progress, None).run()
+        found.again = True
+    return found
 
 
 class _Walk:
     def __init__(
-        self, source: SourceDescription, session: ReadSession, registry: KindRegistry, progress: Progress
+        self,
+        source: SourceDescription,
+        session: ReadSession,
+        registry: KindRegistry,
+        progress: Progress,
+        earlier: Mapping[str, FileRecord] | None,
     ) -> None:
+        self.earlier = earlier or {}
         self.source = source
         self.session = session
         self.registry = registry
         self.progress = progress
-        self.found = Collected()
+        self.found = Collected(partial=earlier is not None, thaw=self.thaw)
+        self.places: dict[
+            str, tuple[LocationRef, str]
+        ] = {}  # of files with carried documents, and their digests
+        self.whole: set[str] = set()  # files that are what they were
+        self.named: dict[
+            LocationRef, bool
+        ] = {}  # placeholders of the file that is processed -> could be read
         self.origin = LocationRef("file" if source.root.type == "file" else "url", source.root.target)
         self.queue: deque[_Visit] = deque()
         self.documents_of: dict[str, list[tuple[str, int, int]]] = {}
@@ -142,6 +102,7 @@ class _Walk:
             self.found.unread[""] = problems[0].message
             return self.found
         self.queue.append(_Visit(self.source.root, root, self.source.optional, 0))
+        self.session.trust(self.earlier)
         while self.queue:
             self._visit(self.queue.popleft())
             self.progress(self.found.files, self.found.files + len(self.queue), "Reading")
@@ -164,7 +125,10 @@ class _Walk:
         return processed.ref
 
     def _placeholder(self, place: LocationRef) -> bytes:
-        return self.session.read(place).data
+        self.named[place] = False
+        data = self.session.read(place).data
+        self.named[place] = True
+        return data
 
     # --- files
 
@@ -203,26 +167,104 @@ class _Walk:
             for ref, document, line in self.documents_of[url]:
                 self.found.rivals.append(Rival(ref, url, document, line, visit.parent, True))
             return
-        try:
-            file = self.session.read(place)
-        except CallboardError as error:
-            self._unreadable(visit, url, error)
-            return
+        record, commit, digest = self._carried(place)
+        data = b""
+        if record is None:
+            try:
+                file = self.session.read(place)
+            except CallboardError as error:
+                self._unreadable(visit, url, error)
+                return
+            data, commit, digest = file.data, file.commit, file.digest
+            record = self._same(url, digest)
         self.found.files += 1
         self.found.read.add(url)
         self.documents_of[url] = []
-        outcomes = process_file(
-            file.data,
+        if record is not None:
+            self.places[url] = (place, digest)
+            self.whole.add(url)
+            self.found.records[url] = replace(record, parent=visit.parent)
+            for known in record.documents:
+                self.found.documents += 1
+                self._take(known.outcome, url, commit, visit, known if known.valid else None)
+            return
+        kept: list[DocumentRecord] = []
+        earlier = self.earlier[url].documents_by_mark() if url in self.earlier else {}
+        for outcome in self._process(place, data, earlier):
+            self.found.documents += 1
+            if outcome.skipped:
+                self.places[url] = (place, digest)
+                known = replace(earlier[outcome.mark], index=outcome.index, line=outcome.line)
+                self._take(known.outcome, url, commit, visit, known)
+            else:
+                known = _record_of(outcome)
+                self._take(outcome, url, commit, visit)
+            kept.append(known)
+        # Where a placeholder leads to nothing, nobody would notice that there is something later.
+        whole = all(self.named.values())
+        self.found.records[url] = FileRecord(visit.parent, tuple(kept), tuple(self.named), whole)
+
+    def _process(self, place: LocationRef, data: bytes, skip: Collection[str] = ()) -> Iterator[Outcome]:
+        self.named = {}
+        return process_file(
+            data,
             location=place,
             origin=self.origin,
             registry=self.registry,
             hosts=self.session.hosts,
             read_placeholder=self._placeholder,
             rules=self.source.rules,
+            skip=skip,
         )
-        for outcome in outcomes:
-            self.found.documents += 1
-            self._take(outcome, url, file.commit, visit)
+
+    # --- files that are what they were
+
+    def _carried(self, place: LocationRef) -> tuple[FileRecord | None, str, str]:
+        """What came of a file that is what it was, its commit and its digest."""
+        record = self.earlier.get(place.target)
+        if (
+            record is None
+            or not record.stands
+            or not self.session.unchanged(place)
+            or not self._placeholders_hold(record)
+        ):
+            return None, "", ""
+        known = self.session.known(place.target)
+        return record, known.commit if known is not None else "", known.digest if known is not None else ""
+
+    def _same(self, url: str, digest: str) -> FileRecord | None:
+        """What came of a file that had to be read to see that it is what it was."""
+        record, known = self.earlier.get(url), self.session.known(url)
+        if record is None or known is None or not record.stands or known.digest != digest:
+            return None
+        return record if self._placeholders_hold(record) else None
+
+    def _placeholders_hold(self, record: FileRecord) -> bool:
+        return all(self.session.unchanged(named) for named in record.placeholders)
+
+    def thaw(self, refs: Iterable[str]) -> None:
+        """Process the files of carried entities after all.
+
+        Raises:
+            ServiceUnavailableError: such a file has changed since it was looked at.
+        """
+        by_url: dict[str, dict[int, str]] = defaultdict(dict)
+        for ref in refs:
+            by_url[self.found.carried[ref].url][self.found.carried[ref].document] = ref
+        for url, wanted in by_url.items():
+            place, digest = self.places[url]
+            file = self.session.read(place)
+            if file.digest != digest:
+                raise _moved(url)
+            for outcome in self._process(place, file.data):
+                if outcome.processed is not None and outcome.processed.ref == wanted.get(outcome.index):
+                    ref = wanted.pop(outcome.index)
+                    light = self.found.carried.pop(ref)
+                    entity, relations = outcome.processed.entity, outcome.processed.relations
+                    self.found.declared[ref] = replace(light, entity=entity, relations=relations)
+                    self.found.hashes.pop(ref, None)
+            if wanted:
+                raise _moved(url)
 
     def _unreadable(self, visit: _Visit, url: str, error: CallboardError) -> None:
         if visit.optional and isinstance(error, NotFoundError):
@@ -245,12 +287,19 @@ class _Walk:
 
     # --- documents
 
-    def _take(self, outcome: Outcome, url: str, commit: str, visit: _Visit) -> None:
-        processed = outcome.processed
+    def _take(
+        self,
+        outcome: Outcome,
+        url: str,
+        commit: str,
+        visit: _Visit,
+        carried: DocumentRecord | None = None,
+    ) -> None:
+        processed = carried or outcome.processed
         if processed is None:
             self._refuse(outcome, url, visit)
             return
-        if _may_clash(processed.entity):
+        if isinstance(processed, Processed) and _may_clash(processed.entity):
             try:
                 flatten(processed.entity)
             except Rejected as rejected:
@@ -297,9 +346,11 @@ class _Walk:
             self.found.read.discard(url)
         self.location_errors.setdefault(visit.parent, first)
 
-    def _outranks(self, outcome: Outcome, processed: Processed, url: str, visit: _Visit) -> bool:
+    def _outranks(
+        self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, visit: _Visit
+    ) -> bool:
         """Whether this declaration counts: in one file the last does, between files the first (conflict)."""
-        earlier = self.found.declared.get(processed.ref)
+        earlier = self.found.declared.get(processed.ref) or self.found.carried.get(processed.ref)
         if earlier is None:
             return True
         if earlier.url == url:
@@ -326,22 +377,32 @@ class _Walk:
         self.found.problems.append((problem, processed.ref))
         return rival.same_file
 
-    def _declare(self, outcome: Outcome, processed: Processed, url: str, commit: str, parent: str) -> None:
-        self.found.declared[processed.ref] = Declared(
-            ref=processed.ref,
-            kind=processed.kind,
-            namespace=processed.namespace,
-            name=processed.name,
-            entity=processed.entity,
-            relations=processed.relations,
-            url=url,
-            document=outcome.index,
-            line=outcome.line,
-            commit=commit,
-            parent_ref=parent,
+    def _declare(
+        self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, commit: str, parent: str
+    ) -> None:
+        ref = processed.ref
+        light = Declared(
+            ref, "", "", processed.name, {}, (), url, outcome.index, outcome.line, commit, parent
         )
+        if isinstance(processed, Processed):
+            self.found.declared[ref] = replace(
+                light,
+                kind=processed.kind,
+                namespace=processed.namespace,
+                entity=processed.entity,
+                relations=processed.relations,
+            )
+            self.found.carried.pop(ref, None)
+        else:
+            self.found.carried[ref] = light
+            self.found.declared.pop(ref, None)
+            self.found.carried_owners[ref] = processed.owner
+            if processed.digest:
+                self.found.hashes[ref] = processed.digest
+            else:
+                self.found.hashes.pop(ref, None)
         if url in self.documents_of:
-            self.documents_of[url].append((processed.ref, outcome.index, outcome.line))
+            self.documents_of[url].append((ref, outcome.index, outcome.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -354,15 +415,69 @@ class _Walk:
             not found.files and found.unread
         ):  # one file of many that cannot be read says nothing about the others
             found.unread[""] = next(iter(found.unread.values()))
-        found.failed = {ref: problem for ref, problem in found.failed.items() if ref not in found.declared}
+        found.failed = {ref: problem for ref, problem in found.failed.items() if not found.declares(ref)}
         found.invalid = set(found.failed)
         for ref, problem in self.location_errors.items():
-            if found.declared.pop(ref, None) is not None:
+            if found.declared.pop(ref, None) or found.carried.pop(ref, None):
                 found.failed[ref] = problem
         for ref, relations in self.hidden_relations.items():
             if ref in found.declared:
                 declared = found.declared[ref]
                 found.declared[ref] = replace(declared, relations=(*declared.relations, *relations))
+        self._note_winners()
+
+    def _note_winners(self) -> None:
+        """Say in the records which declarations count, and find those for which that is not what it was."""
+        found = self.found
+        for url, record in found.records.items():
+            won = [d.valid and self._counts(d, url) for d in record.documents]
+            earlier = self.earlier.get(url) if url in self.whole else None
+            if earlier is not None and earlier.parent == record.parent:
+                changed = [d for d, now in zip(record.documents, won, strict=True) if d.won != now]
+                found.touched.update(d.ref for d in changed)
+                if not changed:
+                    found.records[url] = earlier
+                    continue
+            elif url in self.places:
+                found.touched.update(d.ref for d in record.documents if d.valid)
+            documents = (replace(d, won=now) for d, now in zip(record.documents, won, strict=True))
+            found.records[url] = replace(record, documents=tuple(documents))
+        for url, record in self.earlier.items():
+            if url not in self.whole:
+                found.touched.update(d.ref for d in record.documents if d.won)
+
+    def _counts(self, document: DocumentRecord, url: str) -> bool:
+        declared = self.found.declared.get(document.ref) or self.found.carried.get(document.ref)
+        return declared is not None and (declared.url, declared.document) == (url, document.index)
+
+
+def _record_of(outcome: Outcome) -> DocumentRecord:
+    processed = outcome.processed
+    if processed is None:
+        return DocumentRecord(
+            outcome.index, outcome.line, False, outcome.ref, owner=outcome.owner, problems=outcome.problems
+        )
+    owned = [target for of, kind, target in processed.relations if kind == "ownedBy" and of == processed.ref]
+    return DocumentRecord(
+        outcome.index,
+        outcome.line,
+        True,
+        processed.ref,
+        processed.name,
+        owned[-1] if owned else "",
+        targets=processed.targets,
+        presence=processed.presence,
+        mark=outcome.mark,
+        problems=outcome.problems,
+    )
+
+
+def _moved(url: str) -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        f"{url} changed while the source was read.",
+        code="catalog.source.moving",
+        remedy="It is read again.",
+    )
 
 
 def _may_clash(entity: dict[str, Any]) -> bool:
@@ -381,38 +496,3 @@ def _may_clash(entity: dict[str, Any]) -> bool:
                 elif isinstance(item, dict | list):
                     stack.append(item)
     return len({word.lower() for word in words}) < len(words)
-
-
-def check_entity(
-    entity: dict[str, Any], place: LocationRef, *, session: ReadSession, registry: KindRegistry
-) -> list[Problem]:
-    """Everything that is wrong with one entity; the targets of a Location are read as well.
-
-    Raises:
-        Rejected: with all problems.
-    """
-    processed = process_document(
-        entity,
-        location=place,
-        origin=place,
-        registry=registry,
-        hosts=session.hosts,
-        read_placeholder=lambda named: session.read(named).data,
-    )
-    problems = list(processed.warnings)
-    for target in processed.targets:
-        try:
-            for location in session.expand(target):
-                session.read(location)
-        except CallboardError as error:
-            if not (processed.presence == "optional" and isinstance(error, NotFoundError)):
-                problems.append(
-                    Problem(
-                        rule=error.code,
-                        message=error.message,
-                        remedy=error.remedy,
-                        error_name=error.name,
-                        path="/spec",
-                    )
-                )
-    return problems

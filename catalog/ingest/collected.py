@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from catalog.ingest.problems import Problem
+from catalog.ingest.records import FileRecord
 from catalog.ingest.relations import Relation
 
 
@@ -57,7 +59,15 @@ class Collected:
         unread: files and folders that could not be read; what they declared before stays, marked missing. With an
             empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
-        read: files that were read whole.
+        read: files that were read whole, or are what they were.
+        again: whether the next reading has to process everything once more.
+        records: what came of each of them, for the next reading.
+        hashes: fingerprint of what a declared or carried entity says, as far as it was computed.
+        partial: whether unchanged files were carried over. Everything below is empty where they were not.
+        carried: what they declare, by reference, without entity and relations: the stored ones are the same.
+        carried_owners: whom those are owned by.
+        touched: references whose place or declaration is not what it was at the last reading.
+        thaw: moves references from ``carried`` to ``declared`` by processing their files after all.
     """
 
     declared: dict[str, Declared] = field(default_factory=dict)
@@ -69,6 +79,22 @@ class Collected:
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    records: dict[str, FileRecord] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    partial: bool = False
+    carried: dict[str, Declared] = field(default_factory=dict)
+    carried_owners: dict[str, str] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    thaw: Callable[[Iterable[str]], None] = lambda refs: None
+    again: bool = False
     files: int = 0
     documents: int = 0
     version: str = ""
+
+    @property
+    def entities(self) -> int:
+        """How many there are."""
+        return len(self.declared) + len(self.carried)
+
+    def declares(self, ref: str) -> bool:
+        return ref in self.declared or ref in self.carried

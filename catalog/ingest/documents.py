@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ class Outcome:
         problems: errors (there is no entity then) or warnings, with their places.
         ref: canonical reference, also of a rejected entity whose name was readable; else empty.
         owner: canonical reference of the owner that a refused document names, where that can be read; else empty.
+        mark: fingerprint of its text.
+        skipped: it was not processed, because the caller knows it.
     """
 
     index: int
@@ -35,6 +37,8 @@ class Outcome:
     problems: tuple[Problem, ...] = ()
     ref: str = ""
     owner: str = ""
+    mark: str = ""
+    skipped: bool = False
 
 
 def process_file(
@@ -47,15 +51,21 @@ def process_file(
     read_placeholder: ReadPlaceholder,
     rules: AllowRules | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    skip: Collection[str] = (),
 ) -> Iterator[Outcome]:
     """The documents of a descriptor file, processed one after the other; empty ones are left out.
 
-    Args: see :func:`catalog.ingest.process.process_document`.
+    Args:
+        skip: marks of documents that need not be processed.
+        others: see :func:`catalog.ingest.process.process_document`.
 
     Yields:
         one outcome for each document. A file that cannot be read as a whole (size, encoding) is one outcome 0.
     """
-    for document in load_documents(data, limits=limits):
+    for document in load_documents(data, limits=limits, skip=skip):
+        if document.skipped:
+            yield Outcome(document.index, document.first_line, None, mark=document.fingerprint, skipped=True)
+            continue
         if document.error is not None:
             problem = yaml_problem(document.error, document, location.target)
             yield Outcome(document.index, document.first_line, None, (problem,))
@@ -80,7 +90,14 @@ def process_file(
             warnings = located(processed.warnings, document, location.target)
             warnings += tuple(_tag_warning(text, document, location.target) for text in document.warnings)
             processed = replace(processed, warnings=warnings)
-        yield Outcome(document.index, document.first_line, processed, warnings, processed.ref)
+        yield Outcome(
+            document.index,
+            document.first_line,
+            processed,
+            warnings,
+            processed.ref,
+            mark=document.fingerprint,
+        )
 
 
 def named_owner(value: Any) -> str:

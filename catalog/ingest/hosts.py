@@ -81,6 +81,11 @@ class Hosts:
         known.update((host.host.lower(), host) for host in hosts)
         self._hosts: Mapping[str, Host] = known
 
+    @property
+    def fingerprint(self) -> str:
+        """Changes when a host is another one."""
+        return repr(sorted(self._hosts.items(), key=lambda item: item[0]))
+
     def by_url(self, url: str) -> Host | None:
         """The host that an address belongs to."""
         return self._hosts.get(host_of(url))

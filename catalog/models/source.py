@@ -65,6 +65,13 @@ class Source(models.Model):
     version = models.CharField(
         max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read."
     )
+    people_mark = models.CharField(
+        max_length=40,
+        blank=True,
+        default="",
+        editable=False,
+        help_text="Of the people and groups it last defined.",
+    )
     state = models.CharField(max_length=20, default="new", editable=False)
     reading_job = models.UUIDField(
         null=True, editable=False, help_text="The job that reads it now: one at a time."
@@ -88,6 +95,11 @@ class Source(models.Model):
         return self.name
 
     @property
+    def last_version(self) -> str:
+        """The commit or fingerprint last read; empty while or after a sync that wrote only a part."""
+        return "" if self.version.startswith("writing:") else self.version.rpartition(":")[2]
+
+    @property
     def location_ref(self) -> str:
         """``type:target`` as the catalog writes it into annotations."""
         return f"{'file' if self.type == self.Type.FILE else 'url'}:{self.target}"
@@ -100,6 +112,18 @@ class SourceFile(models.Model):
     url = models.CharField(max_length=2000)
     version = models.CharField(max_length=200, blank=True, help_text="ETag or commit.")
     digest = models.CharField(max_length=64, help_text="SHA-256 of the content, which is not kept.")
+    mark = models.CharField(
+        max_length=200,
+        blank=True,
+        default="",
+        help_text="What its place calls this content, as Git's object id.",
+    )
+    commit = models.CharField(
+        max_length=64, blank=True, default="", help_text="The first commit with this content."
+    )
+    record = models.TextField(
+        blank=True, default="", help_text="What came of it, for as long as it is the same."
+    )
 
     objects = RestrictedQuerySet.as_manager()
 

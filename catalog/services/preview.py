@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from catalog.ingest.collect import SourceDescription, check_entity, collect
+from catalog.ingest.checking import check_entity
+from catalog.ingest.collect import collect
 from catalog.ingest.collected import Collected, Declared
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.sources import ReadSession
 from catalog.refs import RefError, parse_location_ref

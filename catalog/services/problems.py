@@ -14,6 +14,7 @@ FIELDS = (
     "severity", "rule", "message", "remedy", "url", "document", "line", "column", "path", "value", "source_line",
     "corrected_line", "error_name",
 )  # fmt: skip
+WRITTEN = (*FIELDS, "entity_ref", "owner_ref")
 # Of a line of the file. Nobody reads a longer one on a page, and a file may be a single line of megabytes.
 LONGEST_LINE = 1_000
 
@@ -40,11 +41,13 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
     """
     known = {p.fingerprint: p for p in Problem.objects.unrestricted(REASON).filter(source=source)}
     new: dict[str, Problem] = {}
+    changed: list[Problem] = []
     for finding, entity_ref, owner_ref in findings:
         mark = _fingerprint(finding, entity_ref)
         if mark in new:
             continue
         row = known.get(mark) or Problem(source=source, fingerprint=mark, first_seen_at=now)
+        before = [getattr(row, field) for field in WRITTEN]
         for field in FIELDS:
             value = getattr(finding, field)
             setattr(row, field, _storable(value) if isinstance(value, str) else value)
@@ -55,12 +58,15 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
         row.path, row.url = row.path[:500], row.url[:2000]
         row.entity_ref, row.owner_ref = _storable(entity_ref)[:260], _storable(owner_ref)[:260]
         row.last_seen_at = now
+        if mark in known and before != [getattr(row, field) for field in WRITTEN]:
+            changed.append(row)
         new[mark] = row
-    Problem.objects.unrestricted(REASON).filter(
-        pk__in=[p.pk for mark, p in known.items() if mark not in new]
-    ).delete()
+    gone = [p.pk for mark, p in known.items() if mark not in new]
+    for start in range(0, len(gone), 500):
+        Problem.objects.unrestricted(REASON).filter(pk__in=gone[start : start + 500]).delete()
+    # Most are what they were: one statement says when they were seen.
+    Problem.objects.filter(source=source).update(last_seen_at=now)
+    Problem.objects.bulk_update(changed, WRITTEN, batch_size=200)
     fresh = [p for mark, p in new.items() if mark not in known]
     Problem.objects.bulk_create(fresh, batch_size=500)
-    stayed = [p for mark, p in new.items() if mark in known]
-    Problem.objects.bulk_update(stayed, [*FIELDS, "entity_ref", "owner_ref", "last_seen_at"], batch_size=200)
     return len(new)

@@ -48,11 +48,10 @@ def hold_back(source: Source, plan: Plan) -> Held | None:
     That is at least ``CALLBOARD_REMOVAL_LEAST`` entities and more than ``CALLBOARD_REMOVAL_SHARE`` of the source,
     unless somebody accepted the removal of these very entities.
     """
-    own = [row for row in plan.rows.values() if row.source_id == source.pk]
     going = len(plan.removed)
-    if going < settings.CALLBOARD_REMOVAL_LEAST or going <= len(own) * settings.CALLBOARD_REMOVAL_SHARE:
+    if going < settings.CALLBOARD_REMOVAL_LEAST or going <= plan.total * settings.CALLBOARD_REMOVAL_SHARE:
         return None
-    held = Held(tuple(sorted(row.ref for row in plan.removed)), len(own))
+    held = Held(tuple(sorted(row.ref for row in plan.removed)), plan.total)
     decisions = Quarantine.objects.unrestricted(REASON).filter(source=source, digest=held.digest)
     decision = decisions.values_list("state", flat=True).first()
     if decision == Quarantine.State.ACCEPTED:

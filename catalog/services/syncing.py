@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import orjson
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog.ingest.collect import SourceDescription, collect
+from catalog.ingest.collect import collect
 from catalog.ingest.collected import Collected
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.problems import Problem as Finding
-from catalog.ingest.sources import ReadSession
+from catalog.ingest.records import FileRecord, engine_fingerprint
+from catalog.ingest.sources import Known, ReadSession
 from catalog.kinds import KindRegistry
-from catalog.models import Contender, Entity, EntityDocument, Source, SourceFile, Sync
-from catalog.selectors import known_versions
+from catalog.models import Contender, Entity, EntityDocument, Source, Sync
+from catalog.selectors import known_files
+from catalog.services.files import remember_files
 from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
@@ -42,8 +46,8 @@ from portal.jobs.running import JobContext
 REASON = "a sync reads for the system"
 KEPT_SYNCS = 50
 TURN_SECONDS = 0.1
-# Raised when processing itself changes, so that every source is compared anew after an upgrade.
-ENGINE = 1
+#: Stands for the version of a source while a sync writes; followed by its number.
+WRITING = "writing:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,20 @@ class _Outcome:
     counts: Counts
     problems: int = 0
     error: str = ""
+    steps: dict[str, float] = field(default_factory=dict)
+
+
+class _Steps:
+    """Milliseconds of each step of a sync."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, float] = {}
+        self._since = time.perf_counter()
+
+    def end(self, name: str) -> None:
+        now = time.perf_counter()
+        self.found[name] = round(self.found.get(name, 0) + (now - self._since) * 1000, 1)
+        self._since = now
 
 
 def sync_source(*, context: JobContext, source_id: UUID, force: bool = False) -> dict[str, object]:
@@ -111,46 +129,94 @@ def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, obje
     seconds = round((timezone.now() - started).total_seconds(), 3)
     return {
         "seconds": seconds,
-        "sync": sync.pk, "state": outcome.state, "entities": len(found.declared), "added": outcome.counts.added,
+        "sync": sync.pk, "state": outcome.state, "entities": found.entities, "added": outcome.counts.added,
         "changed": outcome.counts.changed, "removed": outcome.counts.removed, "problems": outcome.problems,
+        "steps": outcome.steps,
     }  # fmt: skip
 
 
 def _read_and_publish(
     context: JobContext, source: Source, sync: Sync, *, force: bool
 ) -> tuple[_Outcome, Collected]:
+    kinds = current_kinds_version()  # before the kinds themselves, which may be newer and never older
     registry = current_registry()
     rules = None if source.allowed_kinds else declared_rules()
     description = SourceDescription.of(source, registry, rules=rules)
-    fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
+    steps = _Steps()
+    known = known_files(source)
     with ReadSession(
         hosts=host_configs(),
-        known=known_versions(source),
+        known=known,
         cancelled=context.stopped,
         gate=ConnectionGate(cancelled=context.stopped),
     ) as session:
+        rules_of = f"{engine_fingerprint()}.{kinds}.{description.fingerprint}"
+        last = "" if force else source.version
+        reading = _Reading(source, sync, rules_of, session.fingerprint, last, known, steps)
         try:
-            last = "" if force else source.version
-            return _compare_and_publish(
-                context, source, sync, description, registry, session, fingerprint, last
-            )
+            return _compare_and_publish(context, reading, description, registry, session)
         except CancelledError:
             context.checkpoint()  # tells a cancelled job from one that another worker has now
             raise
 
 
+class _Reading:
+    """What is known of a source, and for how long that counts.
+
+    ``Source.version`` has the fingerprint of everything that processing depends on, and the version last read. While a
+    difference is written it names the sync instead, and whoever changes entities of a source from outside empties it:
+    in both cases what is known of the files may be wrong, and the next reading processes all of them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        sync: Sync,
+        rules: str,
+        reach: str,
+        last: str,
+        known: Mapping[str, Known],
+        steps: _Steps,
+    ) -> None:
+        self.source, self.sync, self.last, self.known, self.steps = source, sync, last, known, steps
+        self.rules, self.fingerprint = rules, f"{rules}.{reach}"
+        self._standing = source.version
+        self.partial = last.startswith(f"{self.fingerprint}:")
+
+    def earlier(self) -> dict[str, FileRecord] | None:
+        """What came of the files the last time; None where it has to be found out anew."""
+        if not self.partial:
+            return None
+        return {url: FileRecord.decode(place.record) for url, place in self.known.items() if place.record}
+
+    def is_last(self, version: str | None) -> bool:
+        """Whether this is what was read, under the same rules. Other connections alone are no reason to read again."""
+        return bool(version) and self.last.startswith(f"{self.rules}.") and self.last.endswith(f":{version}")
+
+    def begin(self) -> None:
+        """From now on what is known of the files may be wrong, until :meth:`end`."""
+        mark = f"{WRITING}{self.sync.pk}"
+        if self._standing != mark:
+            Source.objects.filter(pk=self.source.pk, version=self._standing).update(version=mark)
+            self._standing = mark
+
+    def end(self, version: str | None) -> None:
+        """What was written is what was read. None: read everything again the next time."""
+        settled = "" if version is None else f"{self.fingerprint}:{version}"
+        Source.objects.filter(pk=self.source.pk, version=self._standing).update(version=settled)
+
+
 def _compare_and_publish(
     context: JobContext,
-    source: Source,
-    sync: Sync,
+    reading: _Reading,
     description: SourceDescription,
     registry: KindRegistry,
     session: ReadSession,
-    fingerprint: str,
-    last: str,
 ) -> tuple[_Outcome, Collected]:
+    source, sync, steps = reading.source, reading.sync, reading.steps
+    steps.end("known")
     version = session.version(description.root)
-    if version and f"{fingerprint}:{version}" == last:
+    if reading.is_last(version):
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), Collected()
@@ -158,9 +224,15 @@ def _compare_and_publish(
     def progress(done: int, total: int, text: str) -> None:
         context.progress(done, total, text)
 
-    found = collect(description, session=session, registry=registry, progress=progress)
+    steps.end("asked")
+    if not reading.partial:
+        reading.begin()
+    earlier = reading.earlier()
+    found = collect(description, session=session, registry=registry, progress=progress, earlier=earlier)
     found.version = version or session.composite_version()
-    if found.version and f"{fingerprint}:{found.version}" == last:
+    steps.end("read")
+    if reading.is_last(found.version):
+        reading.end(found.version)
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
@@ -169,6 +241,9 @@ def _compare_and_publish(
     def look(plan: Plan) -> None:
         nonlocal held
         held = hold_back(source, plan)
+        steps.end("compared")
+        if plan.has_work():
+            reading.begin()
 
     counts, plan = publish(
         source=source,
@@ -178,6 +253,7 @@ def _compare_and_publish(
         progress=progress,
         look=look,
     )
+    steps.end("written")
     with context.writing():
         note_held(source, held, sync.pk)
         heirs = counts.heirs | _lost_for_nothing(source, plan)
@@ -185,20 +261,20 @@ def _compare_and_publish(
             source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
         _replace_contenders(source, plan)
-        _remember_files(source, session)
+        remember_files(source=source, known=reading.known, places=session.files_to_remember(), found=found)
         if source.may_define_people:
-            _define_people(context, source)
+            _define_people(context, source, anew=not found.partial)
         if counts.anything:
             _announce(context, source, sync, counts)
         # What could not be read is worth another look, also when nothing of the rest changes.
-        settled = "" if found.unread or source.pk in heirs else f"{fingerprint}:{found.version}"
-        Source.objects.filter(pk=source.pk).update(version=settled)
+        anew = found.again or source.pk in heirs
+        reading.end(None if anew else "" if found.unread else found.version)
         for heir in Source.objects.unrestricted(REASON).filter(pk__in=heirs, enabled=True):
             request_sync(actor=context.viewer, source=heir, force=True)
+    steps.end("recorded")
     whole = found.unread.get("")
-    if whole:
-        return _Outcome(Sync.State.FAILED, counts, problems, error=whole), found
-    return _Outcome(Sync.State.PARTIAL if problems else Sync.State.DONE, counts, problems), found
+    state = Sync.State.FAILED if whole else Sync.State.PARTIAL if problems else Sync.State.DONE
+    return _Outcome(state, counts, problems, whole or "", steps.found), found
 
 
 def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:
@@ -224,12 +300,16 @@ def _findings(
             url=source.target,
         )
         yield finding, "", ""
-    failed = Entity.objects.unrestricted(REASON).filter(ref__in=list(found.failed))
+    named = {ref for _, ref in found.problems} | {declared.ref for declared, _ in plan.conflicts}
+    failed = Entity.objects.unrestricted(REASON).filter(source=source, ref__in=list(found.failed))
     owners = {ref: owner or "" for ref, owner in failed.values_list("ref", "owner_ref")}
-    for declared in found.declared.values():
-        for of, kind, target in declared.relations:
-            if kind == "ownedBy" and of == declared.ref:
-                owners[of] = target
+    for ref in named:
+        if ref in found.declared:
+            for of, kind, target in found.declared[ref].relations:
+                if kind == "ownedBy" and of == ref:
+                    owners[of] = target
+        elif owner := found.carried_owners.get(ref) if ref in found.carried else "":
+            owners[ref] = owner
     for finding, ref in found.problems:
         yield finding, ref, owners.get(ref) or found.owners.get((finding.url, finding.document), "")
     for declared, winner in plan.conflicts:
@@ -251,39 +331,36 @@ def _findings(
 
 
 def _replace_contenders(source: Source, plan: Plan) -> None:
-    Contender.objects.unrestricted(REASON).filter(source=source).delete()
+    columns = ("entity_ref", "url", "document", "line", "parent_ref", "same_file")
+    rows = Contender.objects.unrestricted(REASON).filter(source=source)
+    known = {tuple(values): pk for pk, *values in rows.values_list("id", *columns)}
+    wanted = [(r.ref, r.url, r.document, r.line, r.parent_ref, r.same_file) for r in plan.rivals]
+    gone = [pk for values, pk in known.items() if values not in set(wanted)]
+    for part in chunks(gone):
+        rows.filter(pk__in=part).delete()
     Contender.objects.bulk_create(
         [
-            Contender(
-                source=source,
-                entity_ref=r.ref,
-                parent_ref=r.parent_ref,
-                url=r.url,
-                document=r.document,
-                line=r.line,
-                same_file=r.same_file,
-            )
-            for r in plan.rivals
+            Contender(source=source, **dict(zip(columns, values, strict=True)))
+            for values in dict.fromkeys(wanted)
+            if values not in known
         ],
         batch_size=500,
     )
 
 
-def _remember_files(source: Source, session: ReadSession) -> None:
-    SourceFile.objects.unrestricted(REASON).filter(source=source).delete()
-    SourceFile.objects.bulk_create(
-        [
-            SourceFile(source=source, url=f.url, version=f.version, digest=f.digest)
-            for f in session.files_to_remember()
-        ],
-        batch_size=500,
-    )
+def _define_people(context: JobContext, source: Source, *, anew: bool) -> None:
+    """Users and groups of a trusted source also count for permissions (DESIGN, Identity and access).
 
-
-def _define_people(context: JobContext, source: Source) -> None:
-    """Users and groups of a trusted source also count for permissions (DESIGN, Identity and access)."""
+    Args:
+        anew: also where they are those that were defined last.
+    """
     people, pairs = [], []
     entities = Entity.objects.unrestricted(REASON).filter(source=source, kind__in=("user", "group"))
+    shown = sorted(entities.values_list("ref", "etag", "changed_at"))
+    mark = hashlib.sha1(orjson.dumps(shown), usedforsecurity=False).hexdigest()
+    if mark == source.people_mark and not anew:
+        return
+    Source.objects.filter(pk=source.pk).update(people_mark=mark)
     for part in chunks(list(entities.values_list("pk", "ref", "kind"))):
         texts = dict(
             EntityDocument.objects.unrestricted(REASON)

@@ -251,7 +251,7 @@ def _page(viewer: Viewer, source: Source) -> SourcePage:
         icon=_ICONS.get(Source.Type(source.type), "link"),
         kind=source.get_type_display(),
         target=source.target,
-        version=source.version,
+        version=source.last_version,
         enabled=source.enabled,
         may_define_people=source.may_define_people,
         rhythm=_rhythm(source.interval, source.enabled),

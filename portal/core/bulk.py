@@ -72,6 +72,27 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
         cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', prepared)  # noqa: S608  (our own names)
 
 
+def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Change rows by primary key: one prepared statement for all, where ``bulk_update`` builds a case for each value.
+
+    Args:
+        columns: column names (``source_id``, not ``source``).
+        rows: the values as Python has them, and the key at the end.
+    """
+    by_column = {f.column: f for f in model._meta.concrete_fields}
+    key = model._meta.pk.column
+    fields = [by_column[c] for c in (*columns, key)]
+    prepared = [
+        [field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)]
+        for row in rows
+    ]
+    if prepared:
+        changes = ", ".join(f'"{c}" = %s' for c in columns)
+        statement = f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{key}" = %s'  # noqa: S608  (our own names)
+        with connection.cursor() as cursor:
+            cursor.executemany(statement, prepared)
+
+
 #: Rows that are handed over together: the server stores them while the next ones are put into text.
 PIECE = 2_000
 

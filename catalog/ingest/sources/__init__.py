@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from catalog.ingest.sources.base import DEFAULT_PATTERN, MISSING, File, Limits, Reader, UnreadableError
+from catalog.ingest.sources.base import (
+    DEFAULT_PATTERN,
+    MISSING,
+    File,
+    Known,
+    Limits,
+    Reader,
+    UnreadableError,
+)
 from catalog.ingest.sources.session import ReadSession, Remembered
 
 __all__ = [
     "DEFAULT_PATTERN",
     "MISSING",
     "File",
+    "Known",
     "Limits",
     "ReadSession",
     "Reader",

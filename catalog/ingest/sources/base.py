@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from catalog.refs import LocationRef
 from portal.core.errors import CallboardError, InputError
@@ -15,6 +15,8 @@ from portal.core.errors import CallboardError, InputError
 DEFAULT_PATTERN = "**/catalog-info.{yaml,yml}"
 #: The version of a place where nothing is.
 MISSING = "missing"
+#: The version of a place that changes with others: one of them has the version of all (:meth:`Reader.group`).
+COVERED = "covered"
 #: Characters that a version may have: what the column for it holds.
 MAX_VERSION = 200
 
@@ -37,6 +39,8 @@ class File:
         version: an opaque text that is the same as long as the file is.
         commit: the Git commit it was read at; empty where there is none.
         digest: SHA-256 of the bytes, in hex.
+        mark: a text that is the same as long as the bytes are, also where the version is that of everything around
+            them; empty where the version is as good.
     """
 
     url: str
@@ -44,6 +48,25 @@ class File:
     version: str
     commit: str
     digest: str
+    mark: str = ""
+
+
+class Known(NamedTuple):
+    """What is known of a place from the last reading.
+
+    Attributes:
+        version, digest, mark: as in :class:`File`; the digest is empty for a folder, a pattern and what was missing.
+        commit: the first one that had these bytes.
+        record: what came of the file (:mod:`catalog.ingest.records`); empty where it has to be processed again.
+        id: of the row that remembers it.
+    """
+
+    version: str
+    digest: str
+    mark: str = ""
+    commit: str = ""
+    record: str = ""
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +121,21 @@ class Reader(Protocol):
         Args:
             location: a file that was read before.
             known: the version that it had then.
+
+        Raises:
+            as :meth:`read`.
+        """
+
+    def mark(self, location: LocationRef) -> str:
+        """The mark that the file has now, found out without reading it; empty where that cannot be told.
+
+        Raises:
+            as :meth:`read`.
+        """
+
+    def group(self, location: LocationRef) -> str:
+        """Names what changes its version as a whole, as the branch of a repository does; empty where each place has
+        its own.
 
         Raises:
             as :meth:`read`.

@@ -106,6 +106,12 @@ class FilesReader:
         except OSError as error:
             raise _unreadable(location.target, error) from None
 
+    def mark(self, location: LocationRef) -> str:
+        return ""
+
+    def group(self, location: LocationRef) -> str:
+        return ""
+
     def _absolute(self, target: str) -> str:
         """A target as an absolute path without ``.`` and ``..``; a relative one starts at the first root that has it.
 

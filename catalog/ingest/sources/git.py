@@ -11,6 +11,7 @@ import os
 import posixpath
 import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -53,13 +54,16 @@ class GitReader:
     the address of the repository, the path, and the branch as ``?ref=``, so that relative targets work as elsewhere.
     """
 
-    def __init__(self, reach: Reach, limits: Limits) -> None:
+    def __init__(self, reach: Reach, limits: Limits, trusted: Mapping[str, str]) -> None:
+        """``trusted``: address -> mark of files that will not be read as long as they have it."""
         self.listings: dict[str, str] = {}
+        self._trusted = trusted
         self._reach = reach
         self._limits = limits
         self._plain: dict[str, Repository] = {}  # address with a slash at its end -> repository
         self._commits: dict[tuple[Repository, str], str] = {}  # at a ref, as the server said
         self._actual: dict[tuple[Repository, str], str] = {}  # commit as the server said -> as it was fetched
+        self._latest: tuple[str, _Place] | None = None
         self._waiting: dict[tuple[Repository, str], deque[str]] = {}  # paths at a commit that will be wanted
         self._ready: dict[tuple[Repository, str], dict[str, bytes]] = {}  # those that came along
 
@@ -94,17 +98,31 @@ class GitReader:
             matches = matcher(folder + (pattern or DEFAULT_PATTERN))
         paths = sorted(path for path in tree if not is_skipped(path) and matches(path))
         self.listings[location.target] = commit
-        self._waiting.setdefault((place.repository, commit), deque()).extend(paths)
-        return [LocationRef("url", self._address(location.target, place, path, page=whole)) for path in paths]
+        found = [self._address(location.target, place, path, page=whole) for path in paths]
+        waiting = self._waiting.setdefault((place.repository, commit), deque())
+        waiting.extend(
+            path for path, url in zip(paths, found, strict=True) if self._trusted.get(url) != tree[path].oid
+        )
+        return [LocationRef("url", url) for url in found]
 
     def read(self, location: LocationRef) -> File:
         place = self._place(location.target)
         commit = self._fetched(place)
         data = self._contents(place.repository, commit, place.path)
-        return File(location.target, data, commit, commit, hashlib.sha256(data).hexdigest())
+        mark = place.repository.list_tree(commit)[place.path].oid
+        return File(location.target, data, commit, commit, hashlib.sha256(data).hexdigest(), mark)
 
     def version(self, location: LocationRef, known: str) -> str:
         return self._place(location.target).commit
+
+    def mark(self, location: LocationRef) -> str:
+        place = self._place(location.target)
+        entry = place.repository.list_tree(self._fetched(place)).get(place.path)
+        return entry.oid if entry is not None and entry.kind == "file" else ""
+
+    def group(self, location: LocationRef) -> str:
+        place = self._place(location.target)
+        return f"{place.repository.shown}@{place.ref}"
 
     # ------------------------------------------------------------------------------------------------------ addresses
 
@@ -130,11 +148,16 @@ class GitReader:
         return next((root for root in self._plain if url.startswith(root)), None)
 
     def _place(self, url: str) -> _Place:
-        """What an address means; refs are asked for once a session.
+        """What an address means; refs are asked for once a session. The last one is asked for several times in a row.
 
         Raises:
             NotFoundError: no such repository, branch or tag.
         """
+        if self._latest is None or self._latest[0] != url:
+            self._latest = (url, self._find(url))
+        return self._latest[1]
+
+    def _find(self, url: str) -> _Place:
         root = self._plain_root(url)
         if root is not None:
             _, _, _, query, _ = split_url(url)

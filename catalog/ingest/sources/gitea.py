@@ -39,9 +39,8 @@ class GiteaReader:
         self._reach = reach
         self._file_bytes = file_bytes
         self._commits: dict[tuple[str, str], str] = {}  # (repository in the API, ref) -> commit
-        self._trees: dict[
-            tuple[str, str], dict[str, str]
-        ] = {}  # (repository in the API, commit) -> path -> type
+        # (repository in the API, commit) -> path -> type and id of the contents
+        self._trees: dict[tuple[str, str], dict[str, tuple[str, str]]] = {}
 
     def takes(self, location: LocationRef) -> bool:
         """Whether this reader is the one for a location."""
@@ -66,7 +65,9 @@ class GiteaReader:
         self.listings[location.target] = commit
         start = file.clone_url.removesuffix(".git")
         page = f"{start}/src/branch/{quote(ref)}/"
-        paths = sorted(p for p, kind in tree.items() if kind != "tree" and not is_skipped(p) and matches(p))
+        paths = sorted(
+            p for p, (kind, _) in tree.items() if kind != "tree" and not is_skipped(p) and matches(p)
+        )
         return [LocationRef("url", page + quote(path)) for path in paths]
 
     def read(self, location: LocationRef) -> File:
@@ -87,11 +88,24 @@ class GiteaReader:
                 code="catalog.source.too-large",
                 remedy="Make the file smaller, or raise CALLBOARD_MAX_FILE_BYTES.",
             )
-        return File(location.target, data, commit, commit, hashlib.sha256(data).hexdigest())
+        mark = answer.get("sha")
+        digest = hashlib.sha256(data).hexdigest()
+        return File(location.target, data, commit, commit, digest, mark if isinstance(mark, str) else "")
 
     def version(self, location: LocationRef, known: str) -> str:
         config, file = self._known(location)
         return self._place(config, file)[2]
+
+    def mark(self, location: LocationRef) -> str:
+        config, file = self._known(location)
+        api, _, commit, path = self._place(config, file)
+        # Without the list of a search, reading the one file costs less than asking for the list.
+        return self._trees.get((api, commit), {}).get(path, ("", ""))[1]
+
+    def group(self, location: LocationRef) -> str:
+        config, file = self._known(location)
+        api, ref, _, _ = self._place(config, file)
+        return f"{api}@{ref}"
 
     def _known(self, location: LocationRef) -> tuple[HostConfig, FileUrl]:
         config, file = self._reach.config(location.target), self._reach.file(location.target)
@@ -125,9 +139,9 @@ class GiteaReader:
             return api, ref, commit, path
         raise problem or _strange(api)
 
-    def _tree(self, config: HostConfig, api: str, commit: str) -> dict[str, str]:
+    def _tree(self, config: HostConfig, api: str, commit: str) -> dict[str, tuple[str, str]]:
         if (api, commit) not in self._trees:
-            tree: dict[str, str] = {}
+            tree: dict[str, tuple[str, str]] = {}
             for page in range(1, 1000):
                 answer = self._ask(
                     config, f"{api}/git/trees/{commit}?recursive=true&per_page=1000&page={page}"
@@ -136,7 +150,7 @@ class GiteaReader:
                 if not isinstance(entries, list):
                     raise _strange(api)
                 tree.update(
-                    (entry["path"], "link" if entry.get("mode") == "120000" else entry.get("type", ""))
+                    (entry["path"], _type_and_id(entry))
                     for entry in entries
                     if isinstance(entry, dict) and isinstance(entry.get("path"), str)
                 )
@@ -149,6 +163,11 @@ class GiteaReader:
         # Base64 in JSON is a third longer than the file.
         limit = self._file_bytes * 2 + 65536
         return self._reach.get(url, config, max_bytes=limit).json()
+
+
+def _type_and_id(entry: dict[str, Any]) -> tuple[str, str]:
+    kind, mark = "link" if entry.get("mode") == "120000" else entry.get("type", ""), entry.get("sha")
+    return kind, mark if kind == "blob" and isinstance(mark, str) else ""
 
 
 def _decoded(answer: dict[str, Any], target: str) -> bytes:

@@ -19,6 +19,7 @@ class HttpReader:
         self.listings: dict[str, str] = {}
         self._reach = reach
         self._read: dict[str, File] = {}  # what a check for changes brought along
+        self._same: dict[str, str] = {}  # target -> version that it still has, asked once a session
 
     def expand(self, location: LocationRef, *, branch: str, pattern: str) -> list[LocationRef]:
         if "*" in location.target.partition("?")[0]:
@@ -34,6 +35,8 @@ class HttpReader:
         return found or self._file(location, self._get(location.target))
 
     def version(self, location: LocationRef, known: str) -> str:
+        if self._same.get(location.target) == known:
+            return known
         kind, _, mark = known.partition(":")
         response = self._get(
             location.target,
@@ -41,10 +44,17 @@ class HttpReader:
             last_modified=mark if kind == "modified" else "",
         )
         if response.not_modified:
+            self._same[location.target] = known
             return known
         file = self._file(location, response)
         self._read[location.target] = file
         return known if known == f"sha256:{file.digest}" else file.version
+
+    def mark(self, location: LocationRef) -> str:
+        return ""
+
+    def group(self, location: LocationRef) -> str:
+        return ""
 
     def _get(self, url: str, *, etag: str = "", last_modified: str = "") -> Response:
         return self._reach.get(

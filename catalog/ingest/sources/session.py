@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from django.conf import settings
 
 from catalog.ingest.hosts import Hosts
-from catalog.ingest.sources.base import MISSING, File, Limits, Reader
+from catalog.ingest.sources.base import COVERED, MISSING, File, Known, Limits, Reader
 from catalog.ingest.sources.files import FilesReader
 from catalog.ingest.sources.git import GitReader
 from catalog.ingest.sources.gitea import GiteaReader
@@ -34,13 +34,18 @@ class Remembered:
 
     Attributes:
         url: target of its location; of a folder or pattern as well.
-        version: as its reader gave it; ``missing`` where nothing was.
+        version: as its reader gave it; ``missing`` where nothing was, ``covered`` where another place has the version
+            of all that change together.
         digest: SHA-256 of the file in hex; empty where there is none.
+        mark: of the file, where its reader gives one.
+        commit: the first one that had these bytes.
     """
 
     url: str
     version: str
     digest: str
+    mark: str = ""
+    commit: str = ""
 
 
 class ReadSession:
@@ -48,7 +53,8 @@ class ReadSession:
 
     Args:
         hosts: the connections for reading (:func:`portal.connections.selectors.host_configs`).
-        known: what :meth:`files_to_remember` gave at the last reading: target -> (version, digest).
+        known: what :meth:`files_to_remember` gave at the last reading: target -> (version, digest, ...) as in
+            :class:`Known`.
         cancelled: looked at while waiting; true ends the work with :class:`CancelledError`.
         file_roots: folders below which files and local repositories may be read; by default those of the settings.
         git_cache: folder of the caches of Git repositories; by default below the data folder.
@@ -64,7 +70,7 @@ class ReadSession:
         self,
         *,
         hosts: Sequence[HostConfig],
-        known: Mapping[str, tuple[str, str]] | None = None,
+        known: Mapping[str, Known | tuple[str, str]] | None = None,
         cancelled: Callable[[], bool] = lambda: False,
         file_roots: Sequence[Path] | None = None,
         git_cache: Path | None = None,
@@ -82,10 +88,12 @@ class ReadSession:
             cancelled=cancelled,
             gate=gate or OpenGate(),
         )
-        self._known = dict(known or {})
+        self._known = {url: Known(*place) for url, place in (known or {}).items()}
+        self._trusted: dict[str, str] = {}
+        self._holders: dict[str, str] = {}  # group -> the place that has its version
         self._cancelled = cancelled
         self._files = FilesReader(roots, self.limits)
-        self._git = GitReader(self._reach, self.limits)
+        self._git = GitReader(self._reach, self.limits, self._trusted)
         self._gitea = GiteaReader(self._reach, self.limits.file_bytes)
         self._http = HttpReader(self._reach)
         self._remembered: dict[str, Remembered] = {}
@@ -109,6 +117,12 @@ class ReadSession:
     def hosts(self) -> Hosts:
         """The source code hosts, for addresses."""
         return self._reach.hosts
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the same files would be read or understood differently."""
+        text = f"{self.hosts.fingerprint}:{self.limits.file_bytes}"
+        return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:8]
 
     def check(self) -> None:
         """End the work if it was cancelled.
@@ -135,14 +149,14 @@ class ReadSession:
         try:
             reader = self._reader(location)
             found = reader.expand(location, branch=branch, pattern=pattern)
+            for target, version in reader.listings.items():
+                self._remember(reader, LocationRef(location.type, target), version)
         except NotFoundError:
-            self._remember(location.target, MISSING, "")
+            self._remembered[location.target] = Remembered(location.target, MISSING, "")
             raise
         except CallboardError:
             self._certain = False
             raise
-        for target, version in reader.listings.items():
-            self._remember(target, version, "")
         reader.listings.clear()
         return found
 
@@ -166,20 +180,55 @@ class ReadSession:
                     code="catalog.source.total",
                     remedy="Split the source, or narrow its pattern.",
                 )
-            file = self._reader(location).read(location)
+            reader = self._reader(location)
+            file = reader.read(location)
+            known = self._known.get(location.target)
+            if known is not None and known.commit and known.digest == file.digest:
+                file = replace(file, commit=known.commit)
+            new = location.target not in self._remembered
+            self._remember(reader, location, file.version, file.digest, file.mark, file.commit)
         except NotFoundError:
             self._remember_missing(location)
             raise
         except CallboardError:
             self._certain = False
             raise
-        self.reads += location.target not in self._remembered
+        self.reads += new
         self.bytes += len(file.data)
-        self._remember(location.target, file.version, file.digest)
         self._keep(location, file)
         return file
 
     # ---------------------------------------------------------------------------------------------- unchanged or not
+
+    def trust(self, urls: Iterable[str]) -> None:
+        """Say which files will not be read as long as they are what they were, so that nobody fetches them ahead."""
+        self._trusted.update((url, self._known[url].mark) for url in urls if url in self._known)
+
+    def known(self, url: str) -> Known | None:
+        """What the last reading knew of a place."""
+        return self._known.get(url)
+
+    def unchanged(self, location: LocationRef) -> bool:
+        """Whether a file has the bytes of the last reading, found out without reading it; it is remembered then.
+
+        Raises:
+            CancelledError: the work was cancelled.
+        """
+        self.check()
+        known = self._known.get(location.target)
+        if known is None or not known.digest:
+            return False
+        try:
+            reader = self._reader(location)
+            version = reader.version(location, known.version)
+            same = reader.mark(location) == known.mark if known.mark else version == known.version
+            if same:
+                self._remember(reader, location, version, known.digest, known.mark, known.commit)
+        except CancelledError:
+            raise
+        except CallboardError:
+            return False  # reading it will say what is wrong
+        return same
 
     def version(self, root: LocationRef) -> str | None:
         """The version of everything that was read below a root the last time, if all of it is still the same.
@@ -195,15 +244,15 @@ class ReadSession:
         try:
             if root.type == "git":
                 self._git.open(root)
-            for url, (version, _) in self._known.items():
+            for url, place in self._known.items():
                 self.check()
-                if self._current(url, version) != version:
+                if place.version != COVERED and self._current(url, place.version) != place.version:
                     return None
         except CancelledError:
             raise
         except CallboardError:
             return None  # reading it will say what is wrong
-        return _composite((url, version) for url, (version, _) in self._known.items())
+        return _composite((url, place.version) for url, place in self._known.items())
 
     def composite_version(self) -> str:
         """One text for all that was read in this session: the commit if it all came from one, else a fingerprint.
@@ -242,19 +291,33 @@ class ReadSession:
             return self._git
         return self._http
 
-    def _remember(self, url: str, version: str, digest: str) -> None:
-        self._remembered[url] = Remembered(url, version, digest)
+    def _remember(
+        self,
+        reader: Reader,
+        location: LocationRef,
+        version: str,
+        digest: str = "",
+        mark: str = "",
+        commit: str = "",
+    ) -> None:
+        """Keep what a place is now. Of all that one commit covers, only the first has it as version: a commit that
+        changes one file then changes what is remembered of two."""
+        url = location.target
+        if is_commit_id(version) and self._holders.setdefault(reader.group(location), url) != url:
+            version = COVERED
+        self._remembered[url] = Remembered(url, version, digest, mark, commit)
 
     def _remember_missing(self, location: LocationRef) -> None:
         """A file that a commit lacks is missing as long as the commit is the same; no need to look for it again."""
-        version = MISSING
         try:
-            current = self._reader(location).version(location, MISSING)
+            reader = self._reader(location)
+            current = reader.version(location, MISSING)
             if is_commit_id(current):
-                version = current
+                self._remember(reader, location, current)
+                return
         except CallboardError:
             pass  # repository or branch are missing as well
-        self._remember(location.target, version, "")
+        self._remembered[location.target] = Remembered(location.target, MISSING, "")
 
     def _keep(self, location: LocationRef, file: File) -> None:
         self._kept[location] = file
@@ -265,7 +328,7 @@ class ReadSession:
 
 
 def _composite(versions: Iterator[tuple[str, str]]) -> str:
-    pairs = sorted(versions)
+    pairs = sorted(pair for pair in versions if pair[1] != COVERED)
     distinct = {version for _, version in pairs}
     if len(distinct) == 1 and is_commit_id(next(iter(distinct))):
         return distinct.pop()

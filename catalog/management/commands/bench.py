@@ -1,11 +1,9 @@
-"""``manage.py bench catalog``: measure an installation of any size beside stock's figures."""
+"""``manage.py bench``: measure an installation of any size beside stock's figures."""
 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,29 +11,37 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.bench.cases import cases
 from catalog.bench.generate import kind_counts, write_tree
+from catalog.bench.git_server import WorkingCopy, serving
 from catalog.bench.installation import Installation, throw_away_installation
 from catalog.bench.load import measure
+from catalog.bench.refresh import Changes, Client, figures, steps
 
 STOCK = {"cold": 80.0, "idle": 12.0, "memory": 740.0}
+VISIBLE = {"changed file": 1.0, "removed entity": 27.0}
 TARGETS = {"cold": 8.0, "again": 1.0, "idle": 1.0, "memory": 250.0}
 
 
 class Command(BaseCommand):
-    help = "Measure a throw-away installation: cold ingest, unchanged sync, reads, idle CPU, memory."
+    help = (
+        "Measure a throw-away installation. catalog: cold ingest, unchanged sync, reads, idle CPU, memory. "
+        "refresh: from a commit to the answer that shows it."
+    )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", choices=["catalog"])
+        parser.add_argument("what", choices=["catalog", "refresh"])
         parser.add_argument("--entities", type=int, default=10_000)
         parser.add_argument("--clients", type=int, default=16)
         parser.add_argument("--seconds", type=float, default=2.0, help="Per case and kind of figure.")
         parser.add_argument("--rounds", type=int, default=5, help="Of each case; the best one counts.")
+        parser.add_argument("--changes", type=int, default=30, help="refresh: changes of each kind.")
         parser.add_argument("--idle", type=float, default=20.0, help="Seconds to watch the idle processes.")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        measure = self._measure_refresh if options["what"] == "refresh" else self._measure
         with throw_away_installation() as installation:
-            rows = self._measure(installation, options)
+            rows = measure(installation, options)
         if options["json"]:
             self.stdout.write(json.dumps(rows))
         else:
@@ -50,21 +56,10 @@ class Command(BaseCommand):
     def _measure(self, installation: Installation, options: dict[str, Any]) -> list[dict[str, Any]]:
         entities = options["entities"]
         self._say(f"generating {entities} entities")
-        repository = _repository(installation.folder / "company", entities)
-        installation.manage("migrate", "-v", "0")
-        installation.manage("collectstatic", "--no-input", "-v", "0")
-        installation.manage("user", "create", "bench", "--staff")
-        token = str(
-            installation.manage_json("token", "create", "--user", "bench", "--name", "bench")["token"]
-        )
-        self._say("cold ingest")
-        allowed = [word for kind in (*kind_counts(entities), "Location") for word in ("--allow", kind)]
-        add = ["source", "add", str(repository), "--type", "git", "--name", "company", "--wait", *allowed]
-        cold = installation.manage_json(*add, "--pattern", "**/catalog-info.yaml")
-        if cold["entities"] != entities + 1 or cold["problems"]:
-            raise CommandError(
-                f"{cold['entities']} entities with {cold['problems']} problems came of {entities}."
-            )
+        write_tree(installation.folder / "company", entities)
+        copy = WorkingCopy(installation.folder / "company")
+        token = self._prepare(installation)
+        cold = self._ingest(installation, str(copy.folder), entities)
         again = installation.manage_json("sync", "company", "--wait")
         rows = [
             _row("cold ingest", cold["seconds"], "s", TARGETS["cold"], STOCK["cold"]),
@@ -114,6 +109,64 @@ class Command(BaseCommand):
         )
         return rows
 
+    def _prepare(self, installation: Installation) -> str:
+        """Migrated, with a user; returns a token of theirs."""
+        installation.manage("migrate", "-v", "0")
+        installation.manage("collectstatic", "--no-input", "-v", "0")
+        installation.manage("user", "create", "bench", "--staff")
+        return str(installation.manage_json("token", "create", "--user", "bench", "--name", "bench")["token"])
+
+    def _ingest(self, installation: Installation, repository: str, entities: int) -> dict[str, Any]:
+        self._say("cold ingest")
+        allowed = [word for kind in (*kind_counts(entities), "Location") for word in ("--allow", kind)]
+        add = ["source", "add", repository, "--type", "git", "--name", "company", "--wait", *allowed]
+        cold = installation.manage_json(*add, "--pattern", "**/catalog-info.yaml")
+        if cold["entities"] != entities + 1 or cold["problems"]:
+            raise CommandError(
+                f"{cold['entities']} entities with {cold['problems']} problems came of {entities}."
+            )
+        return cold
+
+    def _measure_refresh(self, installation: Installation, options: dict[str, Any]) -> list[dict[str, Any]]:
+        entities = options["entities"]
+        self._say(f"generating {entities} entities")
+        root = installation.folder / "served"
+        write_tree(root / "company", entities)
+        copy = WorkingCopy(root / "company")
+        token = self._prepare(installation)
+        with serving(root) as host:
+            base = ["--host", host, "--base-url", f"http://{host}", "--allow-private"]
+            installation.manage("connection", "add", "bench", *base)
+            cold = self._ingest(installation, f"http://{host}/company/.git", entities)
+            installation.start()
+            changes = Changes(copy, Client(installation.port, token))
+            rows = [_row("cold ingest", cold["seconds"], "s", TARGETS["cold"] * entities / 10_000, None)]
+            for name, change in (
+                ("changed file", changes.change_one),
+                ("removed entity", changes.remove_one),
+            ):
+                self._say(f"{name}, {options['changes']} times")
+                change()  # the first one also starts what processes keep
+                found = figures([change() for _ in range(options["changes"])])
+                for key in ("p50", "p95"):
+                    row = _row(f"{name}, visible after refresh, {key}", found[key], "s", 0.5, VISIBLE[name])
+                    rows.append({**row, "max": round(found["max"], 3)})
+                rows[-1]["steps"] = steps(installation, options["changes"])
+                self._say(f"slowest {found['max']:.2f} s; steps in ms: {rows[-1]['steps']}")
+            for name, many in (
+                ("sync of 1 % changed, whole files", changes.change_share),
+                ("sync of 1 % changed, scattered", changes.change_scattered),
+            ):
+                self._say(name)
+                wanted = many(0.01)
+                sync: dict[str, Any] = installation.manage_json("sync", "company", "--wait")
+                if sync["changed"] < wanted:
+                    raise CommandError(f"{sync['changed']} of {wanted} changes arrived.")
+                row = _row(f"{name} ({sync['changed']} entities)", sync["seconds"], "s", 5.0, None)
+                rows.append({**row, "steps": sync.get("steps")})
+                self._say(f"steps in ms: {sync.get('steps')}")
+        return rows
+
     def _print(self, rows: list[dict[str, Any]], options: dict[str, Any]) -> None:
         self.stdout.write(f"{options['entities']} entities; reads: the best of {options['rounds']} rounds")
         self.stdout.write(f"{'':42} {'Callboard':>12} {'stock':>10} {'target':>12}")
@@ -139,20 +192,6 @@ def _row(
         "more": more,
         "ok": ok,
     }
-
-
-def _repository(folder: Path, entities: int) -> Path:
-    """The generated company as a Git repository on disk."""
-    write_tree(folder, entities)
-    author = ["-c", "user.name=bench", "-c", "user.email=bench@callboard.example"]
-    for command in (
-        ["init", "-q", "-b", "main"],
-        ["add", "."],
-        [*author, "commit", "-q", "-m", "The company"],
-        ["repack", "-a", "-d", "-q"],  # as a server keeps it: otherwise it packs while we wait
-    ):
-        subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
-    return folder
 
 
 def _some(port: int, token: str) -> tuple[list[str], str]:

@@ -9,10 +9,11 @@ from typing import TypeVar
 from uuid import UUID
 
 import orjson
+from django.db.models import Q
 
 from catalog.ingest.collected import Collected, Declared, Rival
 from catalog.ingest.problems import Problem
-from catalog.models import Entity, Source
+from catalog.models import Contender, Entity, Source
 
 T = TypeVar("T")
 CHUNK = 2_000
@@ -41,7 +42,10 @@ COLUMNS = tuple(Row.__slots__)
 
 @dataclass(slots=True)
 class Plan:
-    """The difference. ``moved`` only changes where an entity stands, not what it says."""
+    """The difference. ``moved`` only changes where an entity stands, not what it says.
+
+    ``rows`` are those of the source as far as they were compared; ``total`` is how many it has, where any are removed.
+    """
 
     inserts: list[Declared] = field(default_factory=list)
     updates: list[tuple[Row, Declared]] = field(default_factory=list)
@@ -55,6 +59,7 @@ class Plan:
     rows: dict[str, Row] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     new: set[str] = field(default_factory=set)
+    total: int = 0
 
     def has_work(self) -> bool:
         return bool(self.inserts or self.updates or self.moved or self.failed or self.missing or self.removed)
@@ -72,36 +77,112 @@ def content_hash(declared: Declared) -> str:
     return hashlib.sha1(body, usedforsecurity=False).hexdigest()
 
 
-def _rows(**condition: object) -> Iterator[Row]:
-    for values in Entity.objects.unrestricted(REASON).filter(**condition).values_list(*COLUMNS):
+def _rows(*conditions: Q, **condition: object) -> Iterator[Row]:
+    rows = Entity.objects.unrestricted(REASON).filter(*conditions, **condition)
+    for values in rows.values_list(*COLUMNS):
         yield Row(*values)
 
 
+def _count(source: Source) -> int:
+    return Entity.objects.unrestricted(REASON).filter(source=source).count()
+
+
+class Standing:
+    """Who wins where several sources declare an entity.
+
+    Args:
+        others: rows of other sources.
+    """
+
+    def __init__(self, source: Source, others: dict[str, Row]) -> None:
+        self.priority = source.priority
+        owners = {row.source_id for row in others.values() if row.source_id}
+        rows = Source.objects.unrestricted(REASON).filter(pk__in=owners) if owners else Source.objects.none()
+        self.priorities = dict(rows.values_list("pk", "priority"))
+
+    def beats(self, row: Row) -> bool:
+        """Whether the source takes over an entity that another one has, or nobody."""
+        return row.source_id is None or self.priorities.get(row.source_id, 0) > self.priority
+
+
+def changed_rows(source: Source, found: Collected) -> tuple[dict[str, Row], dict[str, Row]]:
+    """The rows that may differ from a reading which carried unchanged files over: its own and those of others.
+
+    These are the rows of what changed files declare or declared, of the Locations above those, of all that is not as
+    it should be (missing, with errors, an orphan), and of what other sources have as well. Carried entities that have
+    to be written are processed after all, so afterwards every carried one among these rows only needs its place.
+    """
+    contenders = Contender.objects.unrestricted(REASON).filter(source=source)
+    contested = {ref for ref in contenders.values_list("entity_ref", flat=True) if ref in found.carried}
+    unsettled = ~Q(state=Entity.State.ACTIVE) | Q(has_errors=True)
+    uneasy = list(_rows(unsettled, source_id=source.pk))
+    looked_at: set[str] = {row.ref for row in uneasy} | contested | found.failed.keys()
+    rows: dict[str, Row] = {}
+    asked: set[str] = set()
+    while True:
+        looked_at |= found.touched | found.declared.keys()
+        declared = [found.declared.get(ref) or found.carried.get(ref) for ref in looked_at]
+        refs = looked_at | {d.parent_ref for d in declared if d is not None}
+        for part in chunks(sorted(refs - asked)):
+            rows.update((row.ref, row) for row in _rows(ref__in=part))
+        asked |= refs
+        own = {ref: row for ref, row in rows.items() if row.source_id == source.pk}
+        others = {ref: row for ref, row in rows.items() if ref not in own}
+        standing = Standing(source, others)
+        coming = {
+            ref for ref in asked if ref not in own and (ref not in others or standing.beats(others[ref]))
+        }
+        written = {
+            ref
+            for ref in looked_at & found.carried.keys()
+            if ref in coming
+            or (ref in own and (own[ref].has_errors or own[ref].content_hash != found.hashes.get(ref)))
+        }
+        adopted = {d.ref for d in found.carried.values() if d.parent_ref in coming} if coming else set()
+        if not written and adopted <= looked_at:
+            # A parent that was only looked up for its key is nobody's contender.
+            return own, {ref: row for ref, row in others.items() if ref in looked_at}
+        found.thaw(written)
+        looked_at |= adopted
+
+
 def compare(source: Source, found: Collected) -> Plan:
-    """Compare a reading with the stored rows of its source, and with rows of others for the same references."""
+    """Compare a reading with the stored rows of its source, and with rows of others for the same references.
+
+    Where unchanged files were carried over, only the rows are loaded for which anything can be different.
+    """
     plan = Plan(rivals=list(found.rivals))
-    own = {row.ref: row for row in _rows(source_id=source.pk)}
+    if found.partial:
+        own, others = changed_rows(source, found)
+    else:
+        own = {row.ref: row for row in _rows(source_id=source.pk)}
+        strangers = [ref for ref in found.declared if ref not in own]
+        others = {row.ref: row for part in chunks(strangers) for row in _rows(ref__in=part)}
     plan.rows = own
-    strangers = [ref for ref in found.declared if ref not in own]
-    others = {row.ref: row for part in chunks(strangers) for row in _rows(ref__in=part)}
-    priorities = dict(
-        Source.objects.unrestricted(REASON)
-        .filter(pk__in={row.source_id for row in others.values() if row.source_id})
-        .values_list("pk", "priority")
-    )
+    standing = Standing(source, others)
     for ref, declared in found.declared.items():
-        plan.hashes[ref] = digest = content_hash(declared)
+        plan.hashes[ref] = digest = found.hashes.get(ref) or content_hash(declared)
+        found.hashes[ref] = digest
         if ref in own:
             _compare_own(plan, own[ref], declared, digest)
         elif ref not in others:
             plan.inserts.append(declared)
             plan.new.add(ref)
-        elif (owner := others[ref].source_id) is None or priorities.get(owner, 0) > source.priority:
+        elif standing.beats(others[ref]):
             plan.updates.append((others[ref], declared))
             plan.rows[ref] = others[ref]  # ours now, and perhaps the parent of what follows
         else:
             _lose(plan, others[ref], declared)
+    for ref in [*own, *others] if found.partial else ():
+        if ref in found.carried:
+            carried = found.carried[ref]
+            if ref in own:
+                _compare_own(plan, own[ref], carried, own[ref].content_hash)
+            else:
+                _lose(plan, others[ref], carried)
     _compare_absent(plan, own, found)
+    if plan.removed:
+        plan.total = len(own) if not found.partial else _count(source)
     return plan
 
 
@@ -109,9 +190,10 @@ def _compare_own(plan: Plan, row: Row, declared: Declared, digest: str) -> None:
     if row.content_hash != digest or row.has_errors:
         plan.updates.append((row, declared))
         return
-    place = (row.url, row.document_index, row.line, row.commit)
+    # The commit is no place: one that changed nothing of an entity would otherwise write all of its file.
+    place = (row.url, row.document_index, row.line)
     parent = plan.rows.get(declared.parent_ref)
-    moved = place != (declared.url, declared.document, declared.line, declared.commit)
+    moved = place != (declared.url, declared.document, declared.line)
     adopted = declared.parent_ref in plan.new or row.parent_id != (parent.id if parent else None)
     if moved or adopted or row.state != Entity.State.ACTIVE:
         plan.moved.append((row, declared))
@@ -129,7 +211,7 @@ def _lose(plan: Plan, winner: Row, declared: Declared) -> None:
 
 def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
     """Rows that this reading did not declare: invalid now, unreadable now, or gone."""
-    absent = [row for ref, row in own.items() if ref not in found.declared and ref not in found.failed]
+    absent = [row for ref, row in own.items() if not found.declares(ref) and ref not in found.failed]
     by_id = {row.id: row for row in own.values()}
     kept: dict[int, str] = {}
     for ref, problem in found.failed.items():
@@ -151,7 +233,7 @@ def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
             parent = by_id[row.parent_id]
             if parent.id in invalid:
                 answer = f"{parent.ref}, which leads to it, is not valid now."
-            elif parent.ref not in found.declared and parent.ref not in found.failed:
+            elif not found.declares(parent.ref) and parent.ref not in found.failed:
                 answer = reason(parent)
         kept[row.id] = answer
         return answer

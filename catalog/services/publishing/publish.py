@@ -57,7 +57,7 @@ from catalog.services.publishing.rows import (
     place_values,
 )
 from catalog.services.versions import ENTITIES, claim_version, current_version
-from portal.core.bulk import insert_rows, meanwhile, next_ids
+from portal.core.bulk import insert_rows, meanwhile, next_ids, update_rows
 from portal.core.errors import ServiceUnavailableError
 
 Writing = Callable[[], AbstractContextManager[None]]
@@ -66,7 +66,7 @@ SQLITE_SECONDS = 1.0
 #: Entities that are worked on between two pieces of a COPY.
 STEP = 250
 SQLITE_ROWS = 250
-VERSION_COLUMNS = ["revision", "revised_at", "revised_by"]
+VERSION_COLUMNS = ("revision", "revised_at", "revised_by")
 TRIES = 50
 
 
@@ -386,70 +386,72 @@ class _Writer:
         if not updates:
             return
         ids = [row.id for row, _ in updates]
-        entities = Entity.objects.unrestricted(REASON).in_bulk(ids)
-        documents, attributes = [], AttributeWriter()
+        known: dict[int, tuple[UUID, int, datetime]] = {}
+        for part in chunks(ids):
+            rows = Entity.objects.unrestricted(REASON).filter(pk__in=part)
+            known.update((pk, rest) for pk, *rest in rows.values_list("id", "uid", "revision", "revised_at"))  # type: ignore[misc]  # values_list has no shape for a starred target
+        renames = any(row.ref != declared.ref for row, declared in updates)
+        entities, documents, attributes = [], [], AttributeWriter()
+        state = (Entity.State.ACTIVE.value, "", None, False)
         for row, declared in updates:
-            entity = entities[row.id]
+            uid, number, since = known[row.id]
             text, etag = final_document(
-                declared.entity, uid=str(entity.uid), relations=self._shown(declared.ref, others)
+                declared.entity, uid=str(uid), relations=self._shown(declared.ref, others)
             )
-            for column, value in zip(CONTENT_COLUMNS, content_values(declared), strict=True):
-                setattr(entity, column, value)
-            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
-                setattr(entity, column, value)
-            entity.state, entity.state_reason, entity.state_since, entity.has_errors = (
-                Entity.State.ACTIVE,
-                "",
-                None,
-                False,
-            )
-            entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
-            self._revise(entity)
             if row.ref == declared.ref:
-                self.news.add_changed(CONTENT, [(entity.ref, entity.uid, entity.revision)])
+                self.news.add_changed(CONTENT, [(row.ref, uid, number + 1)])
             else:
-                self._rename(entity, declared)
-            documents.append(EntityDocument(entity_id=row.id, text=text))
+                self.news.add(RENAMED, declared.ref, uid, number + 1, earlier=row.ref)
+                self._remember_name(row, declared)
+            names = name_values(declared) if renames else ()
+            written = (etag, self.hashes[declared.ref], self.now, *self._next_version(number, since), row.id)
+            entities.append((*names, *content_values(declared), *self._place(declared), *state, *written))
+            documents.append((text, row.id))
             attributes.add(row.id, declared.entity)
-        columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:], *VERSION_COLUMNS]
-        state = ["state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at"]
-        if any(row.ref != declared.ref for row, declared in updates):
-            columns += NAME_COLUMNS
-        Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
-        EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
+        columns = ("state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at")
+        update_rows(
+            Entity,
+            (
+                *(NAME_COLUMNS if renames else ()),
+                *CONTENT_COLUMNS,
+                *PLACE_COLUMNS,
+                *columns,
+                *VERSION_COLUMNS,
+            ),
+            entities,
+        )
+        update_rows(EntityDocument, ("text",), documents)
         for part in chunks(ids):
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=part).delete()
         attributes.write()
 
-    def _revise(self, entity: Entity) -> None:
-        """Begin another version of an entity whose present one was closed."""
-        entity.revision += 1
-        # Never before the one it follows, also where a clock was set back.
-        entity.revised_at = max(self.now, entity.revised_at)
-        entity.revised_by = self.cause.actor
+    def _next_version(self, number: int, since: datetime) -> tuple[int, datetime, str]:
+        """Values for ``VERSION_COLUMNS`` after the version ``number``, which was closed.
 
-    def _rename(self, entity: Entity, declared: Declared) -> None:
-        self.news.add(RENAMED, declared.ref, entity.uid, entity.revision, earlier=entity.ref)
-        self._take_names([declared.ref, entity.ref])
-        Alias.objects.create(ref=entity.ref, entity=entity, created_at=self.now)
-        for column, value in zip(NAME_COLUMNS, name_values(declared), strict=True):
-            setattr(entity, column, value)
+        It never begins before the one it follows, also where a clock was set back.
+        """
+        return number + 1, max(self.now, since), self.cause.actor
+
+    def _remember_name(self, row: Row, declared: Declared) -> None:
+        self._take_names([declared.ref, row.ref])
+        Alias.objects.create(ref=row.ref, entity_id=row.id, created_at=self.now)
 
     def _move(self, moved: list[tuple[Row, Declared]]) -> None:
-        entities = Entity.objects.unrestricted(REASON).in_bulk([row.id for row, _ in moved])
-        for row, declared in moved:
-            entity = entities[row.id]
-            for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
-                setattr(entity, column, value)
-            if row.state != Entity.State.ACTIVE:
-                self.news.add_changed(STATE, [(entity.ref, entity.uid, entity.revision)])
-            if row.url != declared.url:
-                self._revise(entity)
-                self.news.add_changed(PLACE, [(entity.ref, entity.uid, entity.revision)])
-            entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
-        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since"]
-        columns += VERSION_COLUMNS
-        Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
+        columns = (*PLACE_COLUMNS, "state", "state_reason", "state_since")
+        state = (Entity.State.ACTIVE.value, "", None)
+        update_rows(Entity, columns, [(*self._place(declared), *state, row.id) for row, declared in moved])
+        elsewhere = {row.id for row, declared in moved if row.url != declared.url}
+        told = elsewhere | {row.id for row, _ in moved if row.state != Entity.State.ACTIVE}
+        versions = []
+        for part in chunks(sorted(told)):
+            rows = Entity.objects.unrestricted(REASON).filter(pk__in=part).order_by("pk")
+            for pk, ref, uid, number, since in rows.values_list("id", "ref", "uid", "revision", "revised_at"):
+                if pk in elsewhere:
+                    versions.append((*self._next_version(number, since), pk))
+                    self.news.add_changed(PLACE, [(ref, uid, number + 1)])
+                else:
+                    self.news.add_changed(STATE, [(ref, uid, number)])
+        update_rows(Entity, VERSION_COLUMNS, versions)
 
     def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:
         by_reason: dict[str, list[int]] = defaultdict(list)

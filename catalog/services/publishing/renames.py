@@ -2,18 +2,19 @@
 
 Only within one source and one kind, and only where what went and what came are alike beyond chance:
 
-1. the document stands at the same place of the same file, and at least half of what it said is the same;
+1. the document stands at the same place of the same file, and at least half of what it said is the same; where that is
+   only what many entities say, it has to be the only one of its file that went and came;
 2. it stands elsewhere in the same file, and at least four fifths are the same;
 3. it stands in another file, and everything but the name is the same.
 
-For the second and third it has to say something of its own too: owner, type and lifecycle are shared by many.
+For the second and third it has to say something of its own too: owner, type and lifecycle are what many say.
 
 Where several would do, nothing is renamed: better a new entity than somebody else's history.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -102,10 +103,14 @@ def _same_place(
     gone: list[Row], came: list[Declared], old: dict[int, Facts], new: dict[str, Facts]
 ) -> list[tuple[Row, Declared]]:
     rows = {(row.url, row.document_index, _kind(row)): row for row in gone}
+    went, arrived = Counter(row.url for row in gone), Counter(declared.url for declared in came)
     found = []
     for declared in came:
         row = rows.get((declared.url, declared.document, declared.kind.lower()))
-        if row is not None and _likeness(old.get(row.id, frozenset()), new[declared.ref]) >= HALF:
+        if row is None or _likeness(old.get(row.id, frozenset()), new[declared.ref]) < HALF:
+            continue
+        alone = went[declared.url] == 1 and arrived[declared.url] == 1
+        if alone or _is_distinct(new[declared.ref]):
             found.append((row, declared))
     return found
 

@@ -124,13 +124,17 @@ class AttributeWriter:
 
     def write(self, work: Iterable[object] = ()) -> None:
         """Write everything; ``work`` is done meanwhile."""
+        if not self._rows:
+            for _ in work:
+                pass
+            return
         keys = self._key_ids()
         values = [*self._value_ids(), NO_VALUE]  # what counts as no value stands at -1
         rows = [(entity, keys[key], values[value]) for entity, key, value in self._rows]
         insert_rows(EntityAttribute, ("entity_id", "key_id", "value_id"), meanwhile(rows, work))
 
     def _key_ids(self) -> list[int]:
-        known = dict(AttributeKey.objects.values_list("name", "id"))
+        known: dict[str, int] = dict(fetch_where(AttributeKey, "name", list(self._keys), "name", "id"))
         new = sorted(self._keys.keys() - known.keys())
         ids = next_ids(AttributeKey, len(new))
         insert_rows(AttributeKey, ("id", "name"), zip(ids, new, strict=True))

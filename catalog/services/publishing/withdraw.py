@@ -61,6 +61,9 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         writing=transaction.atomic,
         progress=_silent,
     )
+    # What is known of its file says that the entity is there.
+    if entity.source is not None:
+        Source.objects.filter(pk=entity.source.pk).update(version="")
     record(
         actor=actor.actor,
         verb="catalog.entity.removed",

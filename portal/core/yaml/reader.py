@@ -9,7 +9,7 @@ which happens for a document with a problem only.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import attrgetter
@@ -71,6 +71,7 @@ class Document:
         value: what it says, in JSON's types; None with an ``error``. Aliased parts are shared: do not change them.
         error: why it cannot be read.
         warnings: unknown tags, in words.
+        skipped: it was not read, because the caller knows it.
     """
 
     index: int
@@ -80,6 +81,7 @@ class Document:
     warnings: tuple[str, ...] = ()
     _chunk: Chunk = field(default=Chunk("", 1, False), repr=False, compare=False)
     _limits: Limits = field(default=DEFAULT_LIMITS, repr=False, compare=False)
+    skipped: bool = False
 
     @cached_property
     def _root(self) -> tuple[Node | None, dict[int, int]]:
@@ -88,6 +90,11 @@ class Document:
         return compose(
             text, max_depth=limits.max_depth, max_nodes=limits.max_nodes, patience=Patience()
         ), back
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same text, wherever in a file it stands."""
+        return self._chunk.fingerprint
 
     def locate(self, pointer: str, *, key: bool = False) -> Place | None:
         """Where the value at a JSON pointer stands; where that is missing, its nearest parent that is there.
@@ -352,7 +359,11 @@ class _Builder:
 
 
 def load_documents(
-    data: bytes | str, *, limits: Limits = DEFAULT_LIMITS, keep_empty: bool = False
+    data: bytes | str,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    keep_empty: bool = False,
+    skip: Collection[str] = (),
 ) -> Iterator[Document]:
     """The documents of a file, in order; null documents are left out but counted.
 
@@ -360,6 +371,7 @@ def load_documents(
         data: the file. Bytes have to be UTF-8; a byte order mark is skipped.
         keep_empty: null documents come too, with the value None.
         limits: see :class:`Limits`.
+        skip: fingerprints of documents that need not be read.
 
     Yields:
         every document with its value or its error. One that cannot be read does not keep the others back, except
@@ -372,6 +384,9 @@ def load_documents(
         return
     patience = Patience()
     for index, chunk in enumerate(split_documents(text)):
+        if skip and chunk.fingerprint in skip:
+            yield Document(index, chunk.first_line, skipped=True, _chunk=chunk)
+            continue
         document = _read(index, chunk, limits, patience)
         if keep_empty or document.value is not None or document.error is not None:
             yield document

@@ -6,6 +6,7 @@ YAML has no construct in which such a line could be content.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -26,6 +27,13 @@ class Chunk:
     text: str
     first_line: int
     old: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same text under the same rules, with or without its ``---``."""
+        text = self.text.removeprefix("---\n")
+        digest = hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False)
+        return f"{digest.hexdigest()}{'-' if self.old else ''}"
 
 
 def split_documents(text: str) -> list[Chunk]:

@@ -377,14 +377,22 @@ def test_attributes_hold_lower_case_values_and_what_the_author_wrote(folder: Fol
 def test_a_forced_reading_is_not_lost_to_one_that_runs_or_waits(folder: Folder) -> None:
     folder.write("a.yaml", component("shop"))
     folder.sync()
-    uid = entity("component:default/shop").uid
     ordinary = request_sync(actor=SYSTEM, source=folder.source)
-    remove_entity(actor=SYSTEM, uid=str(uid))
     forced = request_sync(actor=SYSTEM, source=folder.source, force=True)
     assert forced.pk != ordinary.pk
     run_job(ordinary.pk)
-    assert not exists("component:default/shop")
+    Entity.objects.filter(pk=entity("component:default/shop").pk).update(content_hash="of something else")
     run_job(forced.pk)
+    assert entity("component:default/shop").content_hash != "of something else"
+
+
+def test_a_removed_entity_that_is_declared_comes_back_with_any_reading(folder: Folder) -> None:
+    """Whoever removes it asks for a forced one, but may be killed before that."""
+    folder.write("a.yaml", component("shop"))
+    folder.sync()
+    remove_entity(actor=SYSTEM, uid=str(entity("component:default/shop").uid))
+    assert not exists("component:default/shop")
+    folder.sync()
     assert exists("component:default/shop")
 
 
