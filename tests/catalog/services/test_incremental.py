@@ -69,7 +69,11 @@ def _included(name: str, text: str) -> str:
 
 
 DOCUMENTS = st.one_of(
-    st.builds(lambda name, title: component(name, extra=f"title: {title}"), NAMES, st.sampled_from("123")),
+    st.builds(
+        lambda name, title: component(name, extra=f"title: {title}"),
+        NAMES,
+        st.sampled_from(["One", "Two", "Three"]),
+    ),
     st.builds(lambda name, to: component(name, dependsOn=f"[component:{to}]"), NAMES, NAMES),
     st.builds(lambda name, owner: component(name, owner=owner), NAMES, NAMES),
     st.builds(lambda name, member: GROUP.format(name=name, member=member), NAMES, NAMES),
