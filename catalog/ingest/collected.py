@@ -58,6 +58,7 @@ class Collected:
             empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
         read: files that were read whole.
+        outage: the root could not be read because its host is away for a while.
     """
 
     declared: dict[str, Declared] = field(default_factory=dict)
@@ -72,3 +73,4 @@ class Collected:
     files: int = 0
     documents: int = 0
     version: str = ""
+    outage: bool = False

@@ -2,6 +2,7 @@
 
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
+from catalog.models.health import MissingTarget, SyncCount
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
@@ -18,12 +19,14 @@ __all__ = [
     "EntityDocument",
     "Kind",
     "KindVersion",
+    "MissingTarget",
     "Problem",
     "Quarantine",
     "Relation",
     "Source",
     "SourceFile",
     "Sync",
+    "SyncCount",
     "TagDefinition",
     "Tombstone",
 ]

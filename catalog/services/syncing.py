@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -26,6 +27,7 @@ from catalog.services.publishing.compare import Plan, chunks
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
+from catalog.services.sync_outcomes import close_abandoned, note_outcome, outcome_of
 from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
@@ -50,6 +52,7 @@ class _Outcome:
     counts: Counts
     problems: int = 0
     error: str = ""
+    counts_as: str = Sync.Outcome.SUCCESS
 
 
 def sync_source(*, context: JobContext, source_id: UUID, force: bool = False) -> dict[str, object]:
@@ -95,6 +98,7 @@ def _turn(context: JobContext, source: Source) -> Iterator[None]:
 
 def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, object]:
     started = timezone.now()
+    close_abandoned(source=source, now=started)
     sync = Sync.objects.create(
         source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
     )
@@ -103,7 +107,8 @@ def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, obje
         outcome, found = _read_and_publish(context, source, sync, force=force)
     except BaseException as error:
         message = error.message if isinstance(error, CallboardError) else f"{type(error).__name__}: {error}"
-        _close(source, sync, _Outcome(Sync.State.FAILED, Counts(), error=message), Collected())
+        failed = _Outcome(Sync.State.FAILED, Counts(), error=message, counts_as=outcome_of(error))
+        _close(source, sync, failed, Collected())
         raise
     _close(source, sync, outcome, found)
     seconds = round((timezone.now() - started).total_seconds(), 3)
@@ -190,7 +195,8 @@ def _compare_and_publish(
             request_sync(actor=context.viewer, source=heir, force=True)
     whole = found.unread.get("")
     if whole:
-        return _Outcome(Sync.State.FAILED, counts, problems, error=whole), found
+        counts_as = Sync.Outcome.OUTAGE if found.outage else Sync.Outcome.FAILED
+        return _Outcome(Sync.State.FAILED, counts, problems, error=whole, counts_as=counts_as), found
     return _Outcome(Sync.State.PARTIAL if problems else Sync.State.DONE, counts, problems), found
 
 
@@ -318,26 +324,35 @@ def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -
 
 
 def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> None:
+    """Write what came of a reading, once: the record, the state of its source and the counters together.
+
+    A record that somebody closed meanwhile, because this worker seemed dead, stays as it is.
+    """
     now = timezone.now()
-    Sync.objects.filter(pk=sync.pk).update(
-        state=outcome.state,
-        finished_at=now,
-        version=found.version[:200],
-        files=found.files,
-        documents=found.documents,
-        entities=Entity.objects.unrestricted(REASON).filter(source=source).count(),
-        added=outcome.counts.added,
-        changed=outcome.counts.changed,
-        removed=outcome.counts.removed,
-        problems=outcome.problems,
-        error=outcome.error,
-    )
+    running = Sync.objects.unrestricted(REASON).filter(pk=sync.pk, state=Sync.State.RUNNING)
+    entities = Entity.objects.unrestricted(REASON).filter(source=source).count()
+    with transaction.atomic():
+        closed = running.update(
+            state=outcome.state,
+            outcome=outcome.counts_as,
+            finished_at=now,
+            version=found.version[:200],
+            files=found.files,
+            documents=found.documents,
+            entities=entities,
+            added=outcome.counts.added,
+            changed=outcome.counts.changed,
+            removed=outcome.counts.removed,
+            problems=outcome.problems,
+            error=outcome.error,
+        )
+        if closed:
+            changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
+            if outcome.counts_as == Sync.Outcome.SUCCESS:
+                changes["last_success_at"] = now
+            Source.objects.filter(pk=source.pk).update(**changes)
+            note_outcome(source=source, outcome=outcome.counts_as, error=outcome.error, now=now)
     forget_old_tombstones()
-    failed = outcome.state == Sync.State.FAILED
-    changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
-    if not failed:
-        changes["last_success_at"] = now
-    Source.objects.filter(pk=source.pk).update(**changes)
     old = (
         Sync.objects.unrestricted(REASON)
         .filter(source=source)

@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from catalog.ingest.collected import Collected, Declared
@@ -21,6 +23,7 @@ from catalog.models import Contender, Entity, EntityAttribute, EntityDocument, R
 from catalog.services.publishing.bury import Removal, bury
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
+from catalog.services.publishing.references import recheck_targets
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
     ENTITY_COLUMNS,
@@ -200,6 +203,8 @@ class _Writer:
         self.hashes = hashes
         self.ids = {ref: row.id for ref, row in rows.items()}
         self.now: datetime = timezone.now()
+        # The last reading that saw everything active of the source as it stands.
+        self.confirmed_at = (source.last_success_at or source.created_at) if source is not None else None
 
     def write(self, part: Plan, counts: Counts) -> None:
         removed = {row.id: row.ref for row in part.removed}
@@ -230,6 +235,8 @@ class _Writer:
         self._move(part.moved)
         self._mark_missing(part.missing)
         self._rewrite(shown - own - leaving, others, {row.ref: problem for row, problem in part.failed})
+        ends = {target for _, _, _, target in gone | added}
+        recheck_targets(ends | leaving | {d.ref for d in part.inserts})
 
         counts.heirs |= self._heirs(leaving, {row.source_id for row, _ in part.updates})
         counts.added += len(part.inserts)
@@ -359,11 +366,12 @@ class _Writer:
                 False,
             )
             entity.etag, entity.content_hash, entity.changed_at = etag, self.hashes[declared.ref], self.now
+            entity.confirmed_at = None
             documents.append(EntityDocument(entity_id=row.id, text=text))
             attributes.add(row.id, declared.entity)
         columns = [*CONTENT_COLUMNS, "source", "parent", *PLACE_COLUMNS[2:]]
         state = ["state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at"]
-        Entity.objects.bulk_update(entities.values(), [*columns, *state], batch_size=200)
+        Entity.objects.bulk_update(entities.values(), [*columns, *state, "confirmed_at"], batch_size=200)
         EntityDocument.objects.bulk_update(documents, ["text"], batch_size=200)
         for part in chunks(ids):
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=part).delete()
@@ -376,7 +384,8 @@ class _Writer:
             for column, value in zip(PLACE_COLUMNS, self._place(declared), strict=True):
                 setattr(entity, column, value)
             entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
-        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since"]
+            entity.confirmed_at = None
+        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since", "confirmed_at"]
         Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
 
     def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:
@@ -386,7 +395,10 @@ class _Writer:
         for why, ids in by_reason.items():
             for part in chunks(ids):
                 Entity.objects.filter(pk__in=part).update(
-                    state=Entity.State.MISSING, state_reason=why, state_since=self.now
+                    state=Entity.State.MISSING,
+                    state_reason=why,
+                    state_since=self.now,
+                    confirmed_at=Coalesce("confirmed_at", Value(self.confirmed_at, DateTimeField())),
                 )
 
     def _rewrite(
@@ -403,8 +415,10 @@ class _Writer:
                 shown = self._shown(entity.ref, others) if entity.ref in refs else None
                 before = entity.document.text
                 entity.document.text, entity.etag = rewritten(before, entity.etag, shown, status)
-                entity.has_errors = entity.has_errors or problem is not None
+                if problem is not None:
+                    entity.has_errors, entity.confirmed_at = True, entity.confirmed_at or self.confirmed_at
                 if entity.document.text != before:
                     entity.changed_at = self.now
             EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
-            Entity.objects.bulk_update(entities, ["etag", "changed_at", "has_errors"], batch_size=200)
+            columns = ["etag", "changed_at", "has_errors", "confirmed_at"]
+            Entity.objects.bulk_update(entities, columns, batch_size=200)
