@@ -5,13 +5,14 @@ from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.health import MissingTarget, SyncCount
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.removal import Quarantine, Tombstone
-from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
+from catalog.models.source import Claim, Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
 
 __all__ = [
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
+    "Claim",
     "Contender",
     "DataVersion",
     "Entity",

@@ -241,3 +241,20 @@ class Contender(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity_ref} at {self.url}"
+
+
+class Claim(models.Model):
+    """Since when a source declares an entity that another one declares too. It decides between equal priorities."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="claims", editable=False)
+    entity_ref = CodePointField(max_length=200, editable=False)
+    since = models.DateTimeField(editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("entity_ref", "since")
+        constraints = [models.UniqueConstraint(fields=("entity_ref", "source"), name="catalog_claim_once")]
+
+    def __str__(self) -> str:
+        return f"{self.entity_ref} since {self.since}"

@@ -23,6 +23,7 @@ from catalog.selectors import known_versions
 from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
+from catalog.services.publishing.claims import note_claims
 from catalog.services.publishing.compare import Plan, chunks
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
@@ -183,6 +184,8 @@ def _compare_and_publish(
             source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
         _replace_contenders(source, plan)
+        declared = None if found.unread or found.broken or found.failed else found.declared
+        note_claims(source, lost=plan.lost, declared=declared, now=sync.started_at)
         _remember_files(source, session)
         if source.may_define_people:
             _define_people(context, source)

@@ -13,6 +13,7 @@ import orjson
 from catalog.ingest.collected import Collected, Declared, Rival
 from catalog.ingest.problems import Problem
 from catalog.models import Entity, Source
+from catalog.services.publishing.claims import claimed_earlier
 
 T = TypeVar("T")
 CHUNK = 2_000
@@ -89,6 +90,8 @@ def compare(source: Source, found: Collected) -> Plan:
         .filter(pk__in={row.source_id for row in others.values() if row.source_id})
         .values_list("pk", "priority")
     )
+    rivals = [row for row in others.values() if row.source_id and priorities[row.source_id] == source.priority]
+    earlier = claimed_earlier(source, rivals) if rivals else set()
     for ref, declared in found.declared.items():
         plan.hashes[ref] = digest = content_hash(declared)
         if ref in own:
@@ -96,7 +99,11 @@ def compare(source: Source, found: Collected) -> Plan:
         elif ref not in others:
             plan.inserts.append(declared)
             plan.new.add(ref)
-        elif (owner := others[ref].source_id) is None or priorities.get(owner, 0) > source.priority:
+        elif (
+            (owner := others[ref].source_id) is None
+            or priorities.get(owner, 0) > source.priority
+            or ref in earlier
+        ):
             plan.updates.append((others[ref], declared))
             plan.rows[ref] = others[ref]  # ours now, and perhaps the parent of what follows
         else:

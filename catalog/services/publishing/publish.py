@@ -21,6 +21,7 @@ from catalog.ingest.collected import Collected, Declared
 from catalog.ingest.final import final_document
 from catalog.models import Contender, Entity, EntityAttribute, EntityDocument, Relation, Source
 from catalog.services.publishing.bury import Removal, bury
+from catalog.services.publishing.claims import note_taken
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
 from catalog.services.publishing.references import recheck_targets
@@ -231,6 +232,7 @@ class _Writer:
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=keys).delete()
             Entity.objects.unrestricted(REASON).filter(pk__in=keys).delete()
         self._insert(part.inserts, new_ids, others, added)
+        note_taken(self.source, (row for row, _ in part.updates), self.now)
         self._update(part.updates, others)
         self._move(part.moved)
         self._mark_missing(part.missing)
