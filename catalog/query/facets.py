@@ -14,7 +14,9 @@ from catalog.query.freshness import group_columns
 from catalog.query.references import FOUND, NOTHING, pointing_to_nothing
 from catalog.query.sql import TRUE, Sql, concat, fetch, join, one_of, uid_as_text
 
-_CHOSEN = ", ".join(f"e.{column}" for column in ("id", "ref", "uid", "kind", "confirmed_at", *COLUMNS.values()))
+_CHOSEN = ", ".join(
+    f"e.{column}" for column in ("id", "ref", "uid", "kind", "confirmed_at", *COLUMNS.values())
+)
 
 
 @dataclass(frozen=True, slots=True)

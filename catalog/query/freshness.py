@@ -81,7 +81,9 @@ def stale_condition(alias: str, now: dt.datetime | None = None) -> Sql:
     def late(days: float) -> Sql:
         """Looks at no row outside, so that it is worked out once: sources are few."""
         age = _days_ago(_SOURCE_TIME, now)
-        inner = concat("SELECT s.id FROM catalog_source s WHERE ", age, Sql(" > COALESCE(s.stale_after, %s)", (days,)))
+        inner = concat(
+            "SELECT s.id FROM catalog_source s WHERE ", age, Sql(" > COALESCE(s.stale_after, %s)", (days,))
+        )
         return concat(f"{alias}.source_id IN (", inner, ")")
 
     own = [
@@ -106,7 +108,7 @@ def stale_condition(alias: str, now: dt.datetime | None = None) -> Sql:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Entities of one kind and source that were confirmed together; ``own`` where not by their source's last reading."""
+    """Entities of one kind and source, confirmed together; ``own`` where not by their source's last good reading."""
 
     source: str
     kind: str

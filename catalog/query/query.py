@@ -62,7 +62,8 @@ class DocumentPage:
 #: Where the portal's search box looks.
 TEXT_FIELDS = ("metadata.name", "metadata.title", "metadata.description", "metadata.tags")
 NO_FILTERS: Mapping[str, Sequence[str]] = {}
-_UNREAD = -1
+#: No version was read yet.
+UNREAD = -1
 
 
 class EntityQuery:
@@ -106,7 +107,7 @@ class EntityQuery:
         text: str | TextFilter | None = None,
         order: str | Order | PortalOrder | None = None,
         action: str = VIEW,
-        version: int | None = _UNREAD,
+        version: int | None = UNREAD,
     ) -> None:
         self.viewer = viewer
         self.where = where
@@ -125,7 +126,7 @@ class EntityQuery:
     @property
     def version(self) -> int | None:
         """Under which answers are remembered; None inside a transaction."""
-        if self._version == _UNREAD:
+        if self._version == UNREAD:
             self._version = entities_version()
         return self._version
 
@@ -181,7 +182,8 @@ class EntityQuery:
         """Values of each key, as written, with the number of entities that have them; sorted by value.
 
         Args:
-            keys: keys of the document in any case, or words of ``COLUMNS`` and ``DERIVED``. The answer has them as given.
+            keys: keys of the document in any case, or words of ``COLUMNS`` and ``DERIVED``. The answer has them
+                as given.
             apart: leave out a key's own ``include`` when counting it, as filters in a portal do.
         """
         given = list(dict.fromkeys(keys))
@@ -356,7 +358,12 @@ class EntityQuery:
                 missing[condition] = absent
         if not missing:
             return found
-        keys = [name for names in missing.values() for name in names if name not in COLUMNS and name not in DERIVED]
+        keys = [
+            name
+            for names in missing.values()
+            for name in names
+            if name not in COLUMNS and name not in DERIVED
+        ]
         dictionary = self._learned(missing, keys)
         counting = [FacetGroup(self._seen(condition), names) for condition, names in missing.items()]
         for condition, counted in zip(missing, count_values(counting, dictionary), strict=True):

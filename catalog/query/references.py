@@ -166,7 +166,9 @@ def _cursor(row: MissingRef, back: bool) -> str:
 
 def _position(text: str) -> tuple[int, str, bool]:
     match decode_cursor(text):
-        case {"at": [int() as count, str() as ref], "back": bool() as back} if is_storable(ref) and count < 2**60:
+        case {"at": [int() as count, str() as ref], "back": bool() as back} if (
+            is_storable(ref) and count < 2**60
+        ):
             return count, ref, back
         case _:
             raise malformed_cursor()

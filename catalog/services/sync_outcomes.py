@@ -9,14 +9,13 @@ from django.db.models import F, Sum
 
 from catalog.ingest.outages import is_outage
 from catalog.models import Source, Sync, SyncCount
+from catalog.query.reliability import FAILING_AFTER
 from portal.core.errors import CallboardError
 from portal.core.process import CancelledError
 from portal.events.services import publish as publish_events
 from portal.jobs.running import JobCancelledError, LostLeaseError
 
 REASON = "readings are counted whoever may see them"
-#: Failures in a row after which a source is said to be failing.
-FAILING_AFTER = 3
 KEPT_DAYS = 400
 #: Stands for all days before those that are kept.
 EVER = date(1970, 1, 1)
@@ -25,7 +24,9 @@ ABANDONED = "Its worker stopped before the end; it was read again."
 
 def outcome_of(error: BaseException) -> str:
     """How a reading counts that ended with ``error``."""
-    if isinstance(error, LostLeaseError | JobCancelledError | CancelledError) or not isinstance(error, Exception):
+    if isinstance(error, LostLeaseError | JobCancelledError | CancelledError) or not isinstance(
+        error, Exception
+    ):
         return Sync.Outcome.INTERRUPTED
     passing = isinstance(error, CallboardError) and is_outage(error)
     return Sync.Outcome.OUTAGE if passing else Sync.Outcome.FAILED

@@ -213,7 +213,8 @@ CALLBOARD_STALE_AFTER = env.float("CALLBOARD_STALE_AFTER", 7.0)
 CALLBOARD_STATIC_KINDS = {
     kind.strip().lower(): float(days)
     for kind, _, days in (
-        item.partition("=") for item in env.list("CALLBOARD_STATIC_KINDS", default=["domain=180", "system=180"])
+        item.partition("=")
+        for item in env.list("CALLBOARD_STATIC_KINDS", default=["domain=180", "system=180"])
     )
 }
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)

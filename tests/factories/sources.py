@@ -126,7 +126,9 @@ def assert_catalog_is_consistent() -> None:
         assert origin in ids, f"{source} {kind} {target} is declared by an entity that is gone"
         shown.setdefault(source, set()).add((kind, target))
     refs = {row.ref for row in rows}
-    nothing = {target for ref, pairs in shown.items() if ref in refs for _, target in pairs if target not in refs}
+    nothing = {
+        target for ref, pairs in shown.items() if ref in refs for _, target in pairs if target not in refs
+    }
     assert set(MissingTarget.objects.unrestricted("test").values_list("ref", flat=True)) == nothing
     stored = _stored_attributes()
     assert stored.keys() <= ids, "attributes of entities that are gone"

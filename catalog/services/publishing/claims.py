@@ -46,7 +46,9 @@ def note_taken(source: Source | None, rows: Iterable[Held], now: datetime) -> No
         Claim.objects.bulk_create(claims, batch_size=500, ignore_conflicts=True)
 
 
-def note_claims(source: Source, *, lost: Iterable[str], declared: Iterable[str] | None, now: datetime) -> None:
+def note_claims(
+    source: Source, *, lost: Iterable[str], declared: Iterable[str] | None, now: datetime
+) -> None:
     """Keep the claims of a reading, in its closing transaction.
 
     Args:

@@ -90,7 +90,9 @@ def compare(source: Source, found: Collected) -> Plan:
         .filter(pk__in={row.source_id for row in others.values() if row.source_id})
         .values_list("pk", "priority")
     )
-    rivals = [row for row in others.values() if row.source_id and priorities[row.source_id] == source.priority]
+    rivals = [
+        row for row in others.values() if row.source_id and priorities[row.source_id] == source.priority
+    ]
     earlier = claimed_earlier(source, rivals) if rivals else set()
     for ref, declared in found.declared.items():
         plan.hashes[ref] = digest = content_hash(declared)

@@ -387,7 +387,15 @@ class _Writer:
                 setattr(entity, column, value)
             entity.state, entity.state_reason, entity.state_since = Entity.State.ACTIVE, "", None
             entity.confirmed_at = None
-        columns = ["source", "parent", *PLACE_COLUMNS[2:], "state", "state_reason", "state_since", "confirmed_at"]
+        columns = [
+            "source",
+            "parent",
+            *PLACE_COLUMNS[2:],
+            "state",
+            "state_reason",
+            "state_since",
+            "confirmed_at",
+        ]
         Entity.objects.bulk_update(entities.values(), columns, batch_size=200)
 
     def _mark_missing(self, missing: list[tuple[Row, str]]) -> None:

@@ -63,7 +63,7 @@ def forget() -> None:
 
 
 @pytest.mark.req("R002")
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_the_winner_and_every_heir_depend_on_priorities_and_first_come_alone(places: Path, data: Any) -> None:
     forget()
@@ -98,7 +98,9 @@ def test_the_winner_and_every_heir_depend_on_priorities_and_first_come_alone(pla
             folders[expected].sync()
         settle(any_order)
     assert not exists(SHOP)
-    assert not Claim.objects.unrestricted("test").exclude(source__in=Source.objects.unrestricted("t")).exists()
+    assert (
+        not Claim.objects.unrestricted("test").exclude(source__in=Source.objects.unrestricted("t")).exists()
+    )
 
 
 def test_of_equal_sources_the_first_one_keeps_the_entity_however_often_others_are_read(places: Path) -> None:
@@ -110,7 +112,9 @@ def test_of_equal_sources_the_first_one_keeps_the_entity_however_often_others_ar
     assert winner() == "first"
 
 
-def test_a_better_priority_flips_the_winner_and_the_way_back_gives_it_to_the_first_again(places: Path) -> None:
+def test_a_better_priority_flips_the_winner_and_the_way_back_gives_it_to_the_first_again(
+    places: Path,
+) -> None:
     first, second = folder(places, "first"), folder(places, "second")
     first.sync()
     second.sync()
@@ -118,7 +122,9 @@ def test_a_better_priority_flips_the_winner_and_the_way_back_gives_it_to_the_fir
     update_source(actor=SYSTEM, source=second.source, changes={"priority": 50})
     settle()
     assert winner() == "second"
-    assert [row.source.name for row in Contender.objects.unrestricted("test").select_related("source")] == ["first"]
+    assert [row.source.name for row in Contender.objects.unrestricted("test").select_related("source")] == [
+        "first"
+    ]
     update_source(actor=SYSTEM, source=second.source, changes={"priority": 100})
     settle()
     assert winner() == "first", "both declare it still, and the first was first"
