@@ -169,7 +169,7 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
     def confirmed(self, entity: Entity) -> str:
         found = freshness_of(entity)
         if found.confirmed_at is None:
-            return "Never: no source declares it"
+            return "Not yet" if entity.source_id else "Never: no source declares it"
         return f"{found.confirmed_at:%Y-%m-%d %H:%M:%S} UTC{', stale' if found.stale else ''}"
 
     @admin.display(description="Problems")

@@ -172,7 +172,8 @@ def judged(groups: Iterable[Group], now: dt.datetime | None = None) -> dict[str,
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """Attributes:
-    confirmed_at: None where no reading ever saw it as it stands.
+    confirmed_at: None where no reading that ended well saw it as it stands. Until the first one of its source
+        has ended, its time runs from the registration.
     stale_at: when it becomes stale, or became.
     days: its time without a confirmation.
     """
@@ -186,8 +187,8 @@ class Freshness:
 def freshness_of(entity: Any, now: dt.datetime | None = None) -> Freshness:
     """The freshness of an entity that was read with its source."""
     source = entity.source
-    own = entity.confirmed_at
-    at = own or (source and (source.last_success_at or source.created_at))
+    at = entity.confirmed_at or (source and source.last_success_at)
+    since = at or (source and source.created_at)
     days = windows().days(entity.kind, source.stale_after if source else None)
-    stale_at = at + dt.timedelta(days=days) if at else None
-    return Freshness(at, stale_at, days, is_stale(at, days, now or timezone.now()))
+    stale_at = since + dt.timedelta(days=days) if since else None
+    return Freshness(at, stale_at, days, is_stale(since, days, now or timezone.now()))
