@@ -19,7 +19,8 @@ PAGES = (
     f"{ENTITY}relations/", f"{ENTITY}apis/", f"{ENTITY}raw/", "/catalog/default/api/berths/api/",
     "/catalog/default/group/bookings/", "/catalog/problems/", "/catalog/sources/",
     "/catalog/health/", "/catalog/conflicts/", "/catalog/references/",
-    "/catalog/references/?to=component:default/berth-60", "/catalog/?refs=nothing&fresh=stale", "/accounts/password/change/",
+    "/catalog/references/?to=component:default/berth-60", "/catalog/?refs=nothing&fresh=stale",
+    "/accounts/password/change/",
 )  # fmt: skip
 ADMIN_PAGES = (
     "/admin/", "/admin/catalog/entity/", "/admin/catalog/kind/",
