@@ -19,7 +19,10 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
+        from catalog.query.figures import figures
+        from portal.observability.metrics import at_scrape
 
+        at_scrape("catalog", figures)
         post_migrate.connect(
             _install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds"
         )

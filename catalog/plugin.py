@@ -30,6 +30,9 @@ class CatalogPlugin:
                     url_name="catalog:apis"),
             NavItem(key="problems", title="Problems", owner=OWNER, order=80, icon="warn", shortcut="p",
                     url_name="catalog:problems"),
+            NavItem(key="health", title="Health", owner=OWNER, order=85, icon="insights",
+                    url_name="catalog:health", primary=False,
+                    prefixes=("/catalog/health/", "/catalog/conflicts/", "/catalog/references/")),
             NavItem(key="sources", title="Sources", owner=OWNER, order=90, icon="branch", shortcut="s",
                     url_name="catalog:sources", primary=False),
         )  # fmt: skip

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, history, index, problems, removals, sources
+from catalog.views import entity, health, history, index, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
     path("", index.index, name="index"),
     path("apis/", index.apis, name="apis"),
     path("problems/", problems.problems, name="problems"),
+    path("health/", health.health, name="health"),
+    path("conflicts/", health.conflicts, name="conflicts"),
+    path("references/", health.references, name="references"),
     path("sources/", sources.sources, name="sources"),
     path("sources/<uuid:key>/", sources.source, name="source"),
     path("sources/<uuid:key>/progress/", sources.progress, name="source-progress"),

@@ -17,6 +17,9 @@ from unfold.contrib.import_export.forms import ExportForm
 
 from catalog.models import Entity, EntityDocument, Problem, Relation
 from catalog.presenters.refs import entity_url
+from catalog.query import EntityQuery
+from catalog.query.conflicts import Conflicts
+from catalog.query.freshness import freshness_of
 from portal.access.admin import FieldFilter, ReadOnlyAdmin, once, viewer_of
 from portal.access.viewer import Viewer
 
@@ -37,6 +40,32 @@ class OwnerFilter(admin.SimpleListFilter):
             owners = Entity.objects.visible_to(viewer_of(request)).filter(ref=OuterRef("owner_ref"))
             return queryset.filter(~Exists(owners), owner_ref__isnull=False)
         return queryset
+
+
+class _AnswerFilter(admin.SimpleListFilter):
+    """One of the portal's filters whose answer is worked out; ``words`` are its values with what they are called."""
+
+    words: tuple[tuple[str, str], ...] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin) -> list[tuple[str, str]]:
+        return list(self.words)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Entity]) -> QuerySet[Entity]:
+        value = self.value()
+        if value not in dict(self.words):
+            return queryset
+        chosen = EntityQuery(viewer_of(request), include={str(self.parameter_name): [value]}).entities()
+        return queryset.filter(pk__in=chosen.order_by().values("pk"))
+
+
+class FreshFilter(_AnswerFilter):
+    title, parameter_name = "freshness", "fresh"
+    words = (("fresh", "Fresh"), ("stale", "Stale"))
+
+
+class ReferencesFilter(_AnswerFilter):
+    title, parameter_name = "references", "refs"
+    words = (("nothing", "Points to nothing"), ("found", "All found"))
 
 
 class EntityResource(ModelResource):
@@ -64,6 +93,8 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
         FieldFilter.of("kind"),
         "state",
         "has_errors",
+        FreshFilter,
+        ReferencesFilter,
         OwnerFilter,
         FieldFilter.of("lifecycle"),
         "source",
@@ -75,12 +106,24 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
     export_form_class = ExportForm
     fieldsets = (
         (None, {"fields": ("ref", "label", "type", "lifecycle", "owner", "system", "state", "state_reason")}),
-        ("Where it comes from", {"fields": ("source", "file", "commit", "changed_at", "created_at")}),
+        (
+            "Where it comes from",
+            {"fields": ("source", "file", "conflicts", "commit", "confirmed", "changed_at", "created_at")},
+        ),
         ("Problems", {"fields": ("problems",)}),
         ("Relations", {"fields": ("relations",)}),
         ("Document", {"fields": ("document_text", "etag", "uid")}),
     )
-    readonly_fields = ("owner", "system", "file", "problems", "relations", "document_text")
+    readonly_fields = (
+        "owner",
+        "system",
+        "file",
+        "conflicts",
+        "confirmed",
+        "problems",
+        "relations",
+        "document_text",
+    )
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
@@ -113,6 +156,21 @@ class EntityAdmin(ExportMixin, ReadOnlyAdmin):
     @admin.display(description="File")
     def file(self, entity: Entity) -> str:
         return f"{entity.url} (document {entity.document_index + 1}, line {entity.line})"
+
+    @admin.display(description="Also declared by")
+    @once
+    def conflicts(self, entity: Entity) -> SafeString | str:
+        """Declarations that lost against this one, and why."""
+        found = Conflicts(_viewer(entity), ref=entity.ref).page(MOST_SHOWN).rows
+        lines = [(row.loser.name, row.loser.url, row.loser.line, row.reason) for row in found]
+        return format_html_join("", "<p>{}, {} (line {}), which lost. {}</p>", lines) or "Nobody"
+
+    @admin.display(description="Confirmed")
+    def confirmed(self, entity: Entity) -> str:
+        found = freshness_of(entity)
+        if found.confirmed_at is None:
+            return "Not yet" if entity.source_id else "Never: no source declares it"
+        return f"{found.confirmed_at:%Y-%m-%d %H:%M:%S} UTC{', stale' if found.stale else ''}"
 
     @admin.display(description="Problems")
     @once

@@ -17,9 +17,9 @@ from portal.access.admin import CuratedForm, FieldFilter, ModelAdmin, ReadOnlyAd
 
 FIELDS = (
     "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
-    "enabled", "interval",
+    "enabled", "interval", "stale_after",
 )  # fmt: skip
-READING = ("state", "last_sync_at", "last_success_at", "last_error", "version")
+READING = ("state", "last_sync_at", "last_success_at", "last_error", "failures", "failing_since", "version")
 
 
 class SourceForm(CuratedForm):
@@ -62,7 +62,7 @@ class SourceAdmin(ModelAdmin):
     fieldsets = (
         (None, {"fields": ("name", "type", "target", "branch", "pattern", "presence")}),
         ("What it may bring", {"fields": ("allowed_kinds", "may_define_people", "priority")}),
-        ("When it is read", {"fields": ("enabled", "interval")}),
+        ("When it is read", {"fields": ("enabled", "interval", "stale_after")}),
         ("Last reading", {"fields": READING}),
         ("Registered", {"fields": ("registered_by", "registered_actor", "entity_ref", "created_at")}),
     )
@@ -112,16 +112,17 @@ class SourceAdmin(ModelAdmin):
 @admin.register(Sync)
 class SyncAdmin(ReadOnlyAdmin):
     list_display = (
-        "started_at", "source", "state", "took", "entities", "added", "changed", "removed", "problems", "actor",
+        "started_at", "source", "state", "outcome", "took", "entities", "added", "changed", "removed", "problems",
+        "actor",
     )  # fmt: skip
     list_select_related = ("source",)
-    list_filter = ("state", "source")
+    list_filter = ("state", "outcome", "source")
     search_fields = ("source__name", "actor", "version", "error")
     ordering = ("-started_at",)
     list_fullwidth = True
     readonly_fields = ("took",)
     fieldsets = (
-        (None, {"fields": ("source", "state", "error", "actor", "job_id")}),
+        (None, {"fields": ("source", "state", "outcome", "error", "actor", "job_id")}),
         (
             "What came of it",
             {"fields": ("files", "documents", "entities", "added", "changed", "removed", "problems")},

@@ -16,6 +16,7 @@ from catalog.ingest.collected import Collected, Declared, Rival
 from catalog.ingest.description import SourceDescription
 from catalog.ingest.documents import Outcome, named_owner, process_file
 from catalog.ingest.locations import location_entity
+from catalog.ingest.outages import is_outage
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
 from catalog.ingest.records import DocumentRecord, FileRecord
@@ -277,6 +278,7 @@ class _Walk:
             url=url,
             value=visit.location.target,
         )
+        self.found.outage = self.found.outage or (visit.depth == 0 and is_outage(error))
         self.found.unread[url] = error.message
         self.found.unread.setdefault(visit.location.target, error.message)
         self._location_error(visit.parent, problem)

@@ -59,6 +59,7 @@ class Collected:
         unread: files and folders that could not be read; what they declared before stays, marked missing. With an
             empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
+        outage: the root could not be read because its host is away for a while.
         read: files that were read whole, or are what they were.
         again: whether the next reading has to process everything once more.
         records: what came of each of them, for the next reading.
@@ -90,6 +91,7 @@ class Collected:
     files: int = 0
     documents: int = 0
     version: str = ""
+    outage: bool = False
 
     @property
     def entities(self) -> int:
@@ -98,3 +100,7 @@ class Collected:
 
     def declares(self, ref: str) -> bool:
         return ref in self.declared or ref in self.carried
+
+    def references(self) -> set[str]:
+        """Everything it declares."""
+        return self.declared.keys() | self.carried.keys()

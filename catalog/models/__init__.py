@@ -2,10 +2,11 @@
 
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
+from catalog.models.health import MissingTarget, SyncCount
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.revision import Alias, Revision, RevisionAttribute, RevisionRelation
-from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
+from catalog.models.source import Claim, Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
+    "Claim",
     "Contender",
     "DataVersion",
     "Entity",
@@ -20,6 +22,7 @@ __all__ = [
     "EntityDocument",
     "Kind",
     "KindVersion",
+    "MissingTarget",
     "Problem",
     "Quarantine",
     "Relation",
@@ -29,6 +32,7 @@ __all__ = [
     "Source",
     "SourceFile",
     "Sync",
+    "SyncCount",
     "TagDefinition",
     "Tombstone",
 ]

@@ -61,6 +61,12 @@ class Entity(models.Model):
     line = models.PositiveIntegerField(default=1, editable=False)
     commit = models.CharField(max_length=64, blank=True, editable=False)
     sync_id = models.BigIntegerField(null=True, editable=False, help_text="The sync that wrote it last.")
+    confirmed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Last reading that saw it as it stands, where that is not the last good one of its source.",
+    )
     created_at = models.DateTimeField(editable=False)
     changed_at = models.DateTimeField(
         editable=False, help_text="When its document changed last, also by what others say of it."

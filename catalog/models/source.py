@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
@@ -62,6 +63,13 @@ class Source(models.Model):
     interval = models.PositiveIntegerField(
         default=300, help_text="Seconds between two readings; 0 for only on demand."
     )
+    stale_after = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01)],
+        verbose_name="stale after days",
+        help_text="Days without a good reading after which its entities count as stale; empty means the usual time.",
+    )
     version = models.CharField(
         max_length=200, blank=True, editable=False, help_text="Commit or fingerprint last read."
     )
@@ -80,6 +88,10 @@ class Source(models.Model):
     last_sync_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_success_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
+    failures = models.PositiveIntegerField(
+        default=0, editable=False, help_text="Readings in a row that failed, up to the last one."
+    )
+    failing_since = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = RestrictedQuerySet.as_manager()
 
@@ -144,9 +156,21 @@ class Sync(models.Model):
         PARTIAL = "partial", "Done, with problems"
         FAILED = "failed", "Failed"
 
+    class Outcome(models.TextChoices):
+        SUCCESS = "success", "Read"
+        FAILED = "failed", "Failed"
+        OUTAGE = "outage", "Host away"
+        INTERRUPTED = "interrupted", "Interrupted"
+
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="syncs")
     job_id = models.UUIDField(null=True, blank=True, db_index=True)
     state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    outcome = models.CharField(
+        max_length=12,
+        blank=True,
+        choices=Outcome,
+        help_text="How it counts; an outage of the host and a worker that stopped are no failures of the source.",
+    )
     actor = models.CharField(max_length=200)
     version = models.CharField(max_length=200, blank=True)
     started_at = models.DateTimeField(db_index=True)
@@ -241,3 +265,20 @@ class Contender(models.Model):
 
     def __str__(self) -> str:
         return f"{self.entity_ref} at {self.url}"
+
+
+class Claim(models.Model):
+    """Since when a source declares an entity that another one declares too. It decides between equal priorities."""
+
+    source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="claims", editable=False)
+    entity_ref = CodePointField(max_length=200, editable=False)
+    since = models.DateTimeField(editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("entity_ref", "since")
+        constraints = [models.UniqueConstraint(fields=("entity_ref", "source"), name="catalog_claim_once")]
+
+    def __str__(self) -> str:
+        return f"{self.entity_ref} since {self.since}"

@@ -42,11 +42,15 @@ FACETS = (
     FacetField("source", "Source", "source"),
     FacetField("state", "State", "state"),
     FacetField("errors", "Reading", "errors"),
+    FacetField("fresh", "Freshness", "fresh"),
+    FacetField("refs", "References", "refs"),
 )
 BY_WORD = {facet.word: facet for facet in FACETS}
 _WORDS = {
     "state": {"active": "Fine", "missing": "Source unreadable", "orphaned": "Orphaned"},
     "errors": {"true": "Last one failed", "false": "Fine"},
+    "fresh": {"fresh": "Fresh", "stale": "Stale"},
+    "refs": {"nothing": "Points to nothing", "found": "All found"},
 }
 
 #: Word in the address to the order of the query, and the title of its column (empty: no column of its own).

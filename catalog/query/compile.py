@@ -11,6 +11,7 @@ from django.db.models import BooleanField, F, Func
 from catalog.models.attribute import NO_VALUE
 from catalog.query.conditions import (
     COLUMNS,
+    DERIVED,
     All,
     Among,
     AnyOf,
@@ -24,6 +25,8 @@ from catalog.query.conditions import (
     Valued,
 )
 from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, TEXT_COLUMNS, UID, Dictionary, is_storable
+from catalog.query.freshness import STALE, stale_condition
+from catalog.query.references import NOTHING, pointing_to_nothing
 from catalog.query.sql import FALSE, TRUE, Sql, concat, join, like, one_of, parse_uid, uid_as_text, uid_value
 
 #: Longer values are in the index without their text.
@@ -58,6 +61,8 @@ def compile_condition(condition: Condition, dictionary: Dictionary, alias: str =
             return _matching(keys, text, dictionary, alias, anywhere=True)
         case Related(kind, targets):
             return _related(kind, targets, dictionary, alias)
+        case Column(name, values) if name in DERIVED:
+            return _derived(name, values, dictionary, alias)
         case Column(name, values):
             return _column(name, values, alias)
 
@@ -165,6 +170,18 @@ def _column(name: str, values: tuple[str, ...], alias: str) -> Sql:
         return _combine([named, Sql(f"{column} IS NULL")], every=False)
     # Not null, so that it can be negated.
     return named if named is FALSE else concat(f"({column} IS NOT NULL AND ", named, ")")
+
+
+def _derived(name: str, values: tuple[str, ...], dictionary: Dictionary, alias: str) -> Sql:
+    """Every entity has one of the two values; the first one's expression is turned round for the other."""
+    wanted = set(values).intersection(DERIVED[name])
+    if len(wanted) != 1:
+        return TRUE if wanted else FALSE
+    if name == "refs":
+        first, expression = NOTHING, pointing_to_nothing(dictionary.scope, alias)
+    else:
+        first, expression = STALE, stale_condition(alias)
+    return expression if wanted == {first} else concat("NOT (", expression, ")")
 
 
 def _column_values(name: str, values: tuple[str, ...]) -> list[Any]:

@@ -59,7 +59,7 @@ class Related:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of ours that is no part of the document is one of these; see ``COLUMNS``."""
+    """What we know beside the document is one of these; see ``COLUMNS`` and ``DERIVED``."""
 
     name: str
     values: tuple[str, ...]
@@ -104,6 +104,11 @@ COLUMNS: Mapping[str, str] = {
     "source": "source_id",
 }
 
+#: Further words of the portal, for what is worked out of other rows: their values, each entity having one of them.
+DERIVED: Mapping[str, tuple[str, str]] = {"refs": ("nothing", "found"), "fresh": ("fresh", "stale")}
+#: Those of them that change as time passes.
+VOLATILE = frozenset({"fresh"})
+
 
 def all_of(*parts: Condition) -> Condition:
     """Conjunction without needless nesting."""
@@ -144,8 +149,8 @@ def equals(key: str, *values: str) -> Condition:
 
 
 def chosen(name: str, values: Sequence[str]) -> Condition:
-    """One of the portal's filters: ``name`` is a word of ``COLUMNS`` or a key of the document."""
-    if name in COLUMNS:
+    """One of the portal's filters: ``name`` is a word of ``COLUMNS`` or ``DERIVED``, or a key of the document."""
+    if name in COLUMNS or name in DERIVED:
         return Column(name, tuple(dict.fromkeys(values)))
     return equals(name, *values)
 
@@ -168,3 +173,8 @@ def leaves(condition: Condition) -> Iterator[Condition]:
             pending.append(part.part)
         else:
             yield part
+
+
+def is_volatile(condition: Condition) -> bool:
+    """Whether its answer may change without a publication."""
+    return any(isinstance(leaf, Column) and leaf.name in VOLATILE for leaf in leaves(condition))

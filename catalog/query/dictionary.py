@@ -9,6 +9,7 @@ from typing import Literal
 from catalog.models.attribute import NO_VALUE
 from catalog.query.conditions import Among, Condition, Contains, Has, Related, StartsWith, Valued, leaves
 from catalog.query.memory import memory
+from catalog.query.scope import Scope
 from catalog.query.sql import Sql, concat, fetch, join, one_of
 
 #: Paths that are answered from columns of ``Entity`` and never need the index.
@@ -64,10 +65,12 @@ class Dictionary:
 
     Args:
         version: gives the number of the last publication, under which the process remembers what was found.
+        scope: what the viewer may see.
     """
 
-    def __init__(self, version: Callable[[], int | None]) -> None:
+    def __init__(self, version: Callable[[], int | None], scope: Scope) -> None:
         self._version = version
+        self.scope = scope
         self._known: dict[Word, tuple[int, ...]] = {}
         self._types: dict[str, list[str]] | None = None
 

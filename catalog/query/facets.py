@@ -11,9 +11,13 @@ from catalog.query.compile import COMPARABLE
 from catalog.query.conditions import COLUMNS
 from catalog.query.dictionary import RELATION, UID, Dictionary
 from catalog.query.frame import NOW, Frame
+from catalog.query.freshness import group_columns
+from catalog.query.references import FOUND, NOTHING, pointing_to_nothing
 from catalog.query.sql import TRUE, Sql, concat, fetch, join, one_of, uid_as_text
 
-_CHOSEN = ", ".join(f"e.{column}" for column in ("id", "ref", "uid", *COLUMNS.values()))
+_CHOSEN = ", ".join(
+    f"e.{column}" for column in ("id", "ref", "uid", "kind", "confirmed_at", *COLUMNS.values())
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class FacetGroup:
 
     Attributes:
         condition: which entities ``e`` count.
-        keys: lower case, or words of ``COLUMNS``.
+        keys: lower case, or words of ``COLUMNS`` and ``DERIVED``.
     """
 
     condition: Sql
@@ -66,6 +70,10 @@ def count_values(
         for key in group.keys:
             if key in COLUMNS:
                 parts.append(_column(place, key, entities))
+            elif key == "refs":
+                parts.append(_references(place, entities, dictionary))
+            elif key == "fresh":
+                parts.append(_confirmations(place, entities))
             elif key == UID:
                 parts.append(_uids(place, entities))
             elif key.startswith(RELATION):
@@ -116,6 +124,23 @@ def _column(place: int, name: str, entities: str) -> Sql:
     column = f"e.{COLUMNS[name]}"
     selected = uid_as_text(column) if name == "source" else f"CAST({column} AS text)"
     return Sql(f"SELECT {place:d}, '{name}', {selected}, COUNT(*) FROM {entities} e GROUP BY {column}")
+
+
+def _references(place: int, entities: str, dictionary: Dictionary) -> Sql:
+    nothing = pointing_to_nothing(dictionary.scope, "e")
+    return concat(
+        f"SELECT {place:d}, 'refs', x.value, COUNT(*) FROM (SELECT CASE WHEN ",
+        nothing,
+        f" THEN '{NOTHING}' ELSE '{FOUND}' END AS value FROM {entities} e) x GROUP BY x.value",
+    )
+
+
+def _confirmations(place: int, entities: str) -> Sql:
+    """In groups that can be judged at any time: see ``freshness.read_group``."""
+    return Sql(
+        f"SELECT {place:d}, 'fresh', x.value, COUNT(*) FROM "
+        f"(SELECT {group_columns('e')} AS value FROM {entities} e) x GROUP BY x.value"
+    )
 
 
 def _uids(place: int, entities: str) -> Sql:

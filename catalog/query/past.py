@@ -18,8 +18,8 @@ from catalog.query.sql import Sql, fetch
 from portal.access.viewer import Viewer
 from portal.core.paging import Keyset
 
-#: Columns that say how the reading of a source went. They are no part of a version, so the past has none of them.
-UNKNOWN_THEN = frozenset(("state", "errors"))
+#: What says how the reading of a source went, or is judged by what there is now. The past has none of them.
+UNKNOWN_THEN = frozenset(("state", "errors", "fresh", "refs"))
 
 
 class PastQuery:
@@ -50,7 +50,9 @@ class PastQuery:
         }
         self.at = at
         self._parts = [EntityQuery(viewer, frame=frame, version=None, **asked) for frame in frames_at(at)]
-        words = Dictionary(lambda: None)  # what keys and values are called is the same then and now
+        words = Dictionary(
+            lambda: None, self._parts[0].scope
+        )  # what keys and values are called is the same then and now
         for part in self._parts:
             part.share(words)
 

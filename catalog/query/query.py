@@ -12,12 +12,22 @@ from django.db.models import Field
 
 from catalog.models import Entity
 from catalog.query.compile import Matches, compile_condition
-from catalog.query.conditions import COLUMNS, EVERYTHING, Condition, Valued, all_of, selection
+from catalog.query.conditions import (
+    COLUMNS,
+    DERIVED,
+    EVERYTHING,
+    Condition,
+    Valued,
+    all_of,
+    is_volatile,
+    selection,
+)
 from catalog.query.cursor import StockCursor, TextFilter
 from catalog.query.dictionary import Dictionary, is_storable
 from catalog.query.documents import texts_by_ref, texts_of
 from catalog.query.facets import FacetCount, FacetGroup, count_values
 from catalog.query.frame import NOW, Frame
+from catalog.query.freshness import Group, judged, read_group
 from catalog.query.fulltext import text_condition
 from catalog.query.lists import Row, listing_by, numbers_by_all
 from catalog.query.memory import entities_version, memory
@@ -53,7 +63,8 @@ class DocumentPage:
 #: Where the portal's search box looks.
 TEXT_FIELDS = ("metadata.name", "metadata.title", "metadata.description", "metadata.tags")
 NO_FILTERS: Mapping[str, Sequence[str]] = {}
-_UNREAD = -1
+#: No version was read yet.
+UNREAD = -1
 Dressed = Callable[[EntityQuerySet], EntityQuerySet]
 
 
@@ -85,7 +96,7 @@ class EntityQuery:
         where: a condition, as ``parse_filters`` and ``parse_predicate`` give it.
         include: name to values; each name has to have one of its values. A name is a key of the document in any case
             (``spec.type``, ``metadata.tags``, ``relations.ownedBy``) or a word of ``COLUMNS`` (``state``, ``errors``,
-            ``owner``, ``system``, ``source``), for which the empty text means "has none".
+            ``owner``, ``system``, ``source``), for which the empty text means "has none", or of ``DERIVED``.
         exclude: the same; no name may have any of its values.
         text: a term for the portal's fields, or a term with its own fields; substring, any case.
         order: a word of ``PORTAL_ORDERS`` (``label``, ``owner``, ``changed_at`` and so on; ``-`` in front turns it
@@ -104,7 +115,7 @@ class EntityQuery:
         text: str | TextFilter | None = None,
         order: str | Order | PortalOrder | None = None,
         action: str = VIEW,
-        version: int | None = _UNREAD,
+        version: int | None = UNREAD,
         frame: Frame = NOW,
     ) -> None:
         self.viewer = viewer
@@ -125,14 +136,18 @@ class EntityQuery:
     @property
     def version(self) -> int | None:
         """Under which answers are remembered; None inside a transaction."""
-        if self._version == _UNREAD:
+        if self._version == UNREAD:
             self._version = entities_version()
         return self._version
 
     @property
     def remembered_under(self) -> int | None:
         """The version for answers to this viewer; None where they may not be remembered."""
-        return self.version if self.scope.key is not None and self.frame is NOW else None
+        return self._version_for(self.condition)
+
+    def _version_for(self, condition: Condition) -> int | None:
+        kept = self.scope.key is not None and self.frame is NOW and not is_volatile(condition)
+        return self.version if kept else None
 
     def entities(self) -> EntityQuerySet:
         """The entities as a queryset, in no order."""
@@ -157,10 +172,12 @@ class EntityQuery:
     def lengths_of(self, others: Sequence[EntityQuery]) -> list[int]:
         """``count`` of other questions of the same viewer, in their order. One statement for all of them."""
         conditions = [other.condition for other in others]
-        version, scope = self.remembered_under, self.scope.key
+        scope = self.scope.key
         keys = {condition: (scope, ("count", condition)) for condition in conditions}
         known: dict[Condition, int] = {
-            c: number for c, key in keys.items() if (number := memory.get(version, key)) is not None
+            c: number
+            for c, key in keys.items()
+            if (number := memory.get(self._version_for(c), key)) is not None
         }
         if missing := [c for c in keys if c not in known]:
             self._learned(missing)
@@ -170,14 +187,15 @@ class EntityQuery:
             ]
             for place, number in fetch(self.frame.around(join("UNION ALL", counting))):
                 known[missing[place]] = number
-                memory.put(version, keys[missing[place]], number, 8)
+                memory.put(self._version_for(missing[place]), keys[missing[place]], number, 8)
         return [known[condition] for condition in conditions]
 
     def facets(self, keys: Iterable[str], *, apart: bool = False) -> dict[str, list[FacetCount]]:
         """Values of each key, as written, with the number of entities that have them; sorted by value.
 
         Args:
-            keys: keys of the document in any case, or words of ``COLUMNS``. The answer has them as given.
+            keys: keys of the document in any case, or words of ``COLUMNS`` and ``DERIVED``. The answer has them
+                as given.
             apart: leave out a key's own ``include`` when counting it, as filters in a portal do.
         """
         given = list(dict.fromkeys(keys))
@@ -193,7 +211,12 @@ class EntityQuery:
         kept = {name: name if name in COLUMNS else name.lower() for name in given}
         found = self._facets({c: dict.fromkeys(kept[name] for name in names) for c, names in groups.items()})
         counted = {name: found[c][kept[name]] for c, names in groups.items() for name in names}
-        return {name: counted[name] for name in given}
+        return {name: _judged(counted[name]) if name == "fresh" else counted[name] for name in given}
+
+    def confirmations(self) -> list[Group]:
+        """The entities in groups that were confirmed together."""
+        counted = self._facets({self.condition: ("fresh",)})[self.condition]["fresh"]
+        return [read_group(item.value, item.count) for item in counted]
 
     # --- lists
 
@@ -318,7 +341,7 @@ class EntityQuery:
     def _learned(self, conditions: Iterable[Condition], keys: Iterable[str] = ()) -> Dictionary:
         """The dictionary, which knows what is compared, sorted by and counted."""
         if self._dictionary is None:
-            self._dictionary = Dictionary(lambda: self.version)
+            self._dictionary = Dictionary(lambda: self.version, self.scope)
         self._dictionary.learn(conditions, keys)
         return self._dictionary
 
@@ -345,21 +368,28 @@ class EntityQuery:
         self, groups: Mapping[Condition, Iterable[str]]
     ) -> dict[Condition, dict[str, list[FacetCount]]]:
         """Counts by condition and key. What is not remembered is counted together."""
-        version, scope = self.remembered_under, self.scope.key
+        scope = self.scope.key
         found: dict[Condition, dict[str, list[FacetCount]]] = {}
         missing: dict[Condition, tuple[str, ...]] = {}
         for condition, names in groups.items():
+            version = self._version_for(condition)
             known = {name: memory.get(version, ("facet", scope, condition, name)) for name in names}
             found[condition] = {name: counts for name, counts in known.items() if counts is not None}
             if absent := tuple(name for name, counts in known.items() if counts is None):
                 missing[condition] = absent
         if not missing:
             return found
-        keys = [name for names in missing.values() for name in names if name not in COLUMNS]
+        keys = [
+            name
+            for names in missing.values()
+            for name in names
+            if name not in COLUMNS and name not in DERIVED
+        ]
         dictionary = self._learned(missing, keys)
         counting = [FacetGroup(self._seen(condition), names) for condition, names in missing.items()]
         for condition, counted in zip(missing, count_values(counting, dictionary, self.frame), strict=True):
             found[condition].update(counted)
+            version = self._version_for(condition)
             for name, counts in counted.items():
                 size = sum(120 + len(item.value) for item in counts)
                 memory.put(version, ("facet", scope, condition, name), counts, size)
@@ -367,6 +397,12 @@ class EntityQuery:
 
     def _recall(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
         return memory.recall(self.remembered_under, (self.scope.key, key), make, size)
+
+
+def _judged(counts: Iterable[FacetCount]) -> list[FacetCount]:
+    """Groups as the portal's filter has them: fresh and stale. One statement."""
+    found = judged(read_group(item.value, item.count) for item in counts)
+    return [FacetCount(word, count) for word, count in sorted(found.items())]
 
 
 _BY_UID = Keyset((SortKey("uid"),))

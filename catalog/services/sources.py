@@ -24,7 +24,7 @@ from portal.jobs.services import enqueue, remove_schedule, set_schedule
 SYNC_JOB = "catalog.sync_source"
 AUDITED = (
     "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
-    "enabled", "interval",
+    "enabled", "interval", "stale_after",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import orjson
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -27,11 +28,13 @@ from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.cause import Cause
+from catalog.services.publishing.claims import note_claims
 from catalog.services.publishing.compare import Plan, chunks
 from catalog.services.publishing.revisions import forget_old_versions
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
+from catalog.services.sync_outcomes import close_abandoned, note_outcome, outcome_of
 from catalog.services.versions import wait_for_publications
 from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
@@ -56,6 +59,7 @@ class _Outcome:
     counts: Counts
     problems: int = 0
     error: str = ""
+    counts_as: str = Sync.Outcome.SUCCESS
     steps: dict[str, float] = field(default_factory=dict)
 
 
@@ -115,6 +119,7 @@ def _turn(context: JobContext, source: Source) -> Iterator[None]:
 
 def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, object]:
     started = timezone.now()
+    close_abandoned(source=source, now=started)
     sync = Sync.objects.create(
         source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
     )
@@ -123,7 +128,8 @@ def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, obje
         outcome, found = _read_and_publish(context, source, sync, force=force)
     except BaseException as error:
         message = error.message if isinstance(error, CallboardError) else f"{type(error).__name__}: {error}"
-        _close(source, sync, _Outcome(Sync.State.FAILED, Counts(), error=message), Collected())
+        failed = _Outcome(Sync.State.FAILED, Counts(), error=message, counts_as=outcome_of(error))
+        _close(source, sync, failed, Collected())
         raise
     _close(source, sync, outcome, found)
     seconds = round((timezone.now() - started).total_seconds(), 3)
@@ -261,6 +267,8 @@ def _compare_and_publish(
             source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
         _replace_contenders(source, plan)
+        declared = None if found.unread or found.broken or found.failed else found.references()
+        note_claims(source, lost=plan.lost, declared=declared, now=sync.started_at)
         remember_files(source=source, known=reading.known, places=session.files_to_remember(), found=found)
         if source.may_define_people:
             _define_people(context, source, anew=not found.partial)
@@ -274,7 +282,10 @@ def _compare_and_publish(
     steps.end("recorded")
     whole = found.unread.get("")
     state = Sync.State.FAILED if whole else Sync.State.PARTIAL if problems else Sync.State.DONE
-    return _Outcome(state, counts, problems, whole or "", steps.found), found
+    counts_as = (
+        Sync.Outcome.SUCCESS if not whole else Sync.Outcome.OUTAGE if found.outage else Sync.Outcome.FAILED
+    )
+    return _Outcome(state, counts, problems, whole or "", counts_as, steps.found), found
 
 
 def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:
@@ -402,27 +413,36 @@ def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -
 
 
 def _close(source: Source, sync: Sync, outcome: _Outcome, found: Collected) -> None:
+    """Write what came of a reading, once: the record, the state of its source and the counters together.
+
+    A record that somebody closed meanwhile, because this worker seemed dead, stays as it is.
+    """
     now = timezone.now()
-    Sync.objects.filter(pk=sync.pk).update(
-        state=outcome.state,
-        finished_at=now,
-        version=found.version[:200],
-        files=found.files,
-        documents=found.documents,
-        entities=Entity.objects.unrestricted(REASON).filter(source=source).count(),
-        added=outcome.counts.added,
-        changed=outcome.counts.changed,
-        removed=outcome.counts.removed,
-        problems=outcome.problems,
-        error=outcome.error,
-    )
+    running = Sync.objects.unrestricted(REASON).filter(pk=sync.pk, state=Sync.State.RUNNING)
+    entities = Entity.objects.unrestricted(REASON).filter(source=source).count()
+    with transaction.atomic():
+        closed = running.update(
+            state=outcome.state,
+            outcome=outcome.counts_as,
+            finished_at=now,
+            version=found.version[:200],
+            files=found.files,
+            documents=found.documents,
+            entities=entities,
+            added=outcome.counts.added,
+            changed=outcome.counts.changed,
+            removed=outcome.counts.removed,
+            problems=outcome.problems,
+            error=outcome.error,
+        )
+        if closed:
+            changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
+            if outcome.counts_as == Sync.Outcome.SUCCESS:
+                changes["last_success_at"] = now
+            Source.objects.filter(pk=source.pk).update(**changes)
+            note_outcome(source=source, outcome=outcome.counts_as, error=outcome.error, now=now)
     forget_old_tombstones()
     forget_old_versions()
-    failed = outcome.state == Sync.State.FAILED
-    changes: dict[str, object] = {"state": outcome.state, "last_error": outcome.error}
-    if not failed:
-        changes["last_success_at"] = now
-    Source.objects.filter(pk=source.pk).update(**changes)
     old = (
         Sync.objects.unrestricted(REASON)
         .filter(source=source)

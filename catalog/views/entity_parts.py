@@ -24,11 +24,14 @@ from catalog.presenters.problem import at_line, file_name
 from catalog.presenters.refs import entity_url
 from catalog.presenters.rows import entity_row
 from catalog.presenters.source_text import language_of, source_text
+from catalog.query.conflicts import Conflicts
+from catalog.query.freshness import freshness_of
+from catalog.views.health import conflict_rows
 from catalog.views.sources import outcome_of
 from catalog.views.viewing import admin_address, kinds_for, known_entities, named
 from portal.access.viewer import Viewer
 
-OWNED_ROWS = 10
+OWNED_ROWS, SHOWN_CONFLICTS = 10, 3
 
 
 def document_of(entity: Entity) -> Mapping[str, Any]:
@@ -216,6 +219,7 @@ def owned(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
 def origin(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
     """Where it came from and when."""
     source = entity.source
+    fresh = freshness_of(entity)
     level, text = outcome_of("failed" if source.last_error else None, source.enabled) if source else ("", "")
     return {
         "source": {"name": source.name, "url": reverse("catalog:source", args=[source.pk])}
@@ -225,7 +229,10 @@ def origin(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
         "file_name": file_name(entity.url),
         "line": entity.line,
         "commit": entity.commit,
-        "seen_at": source.last_success_at if source else None,
+        "confirmed_at": fresh.confirmed_at,
+        "stale": f"No reading saw it as it stands for more than {fresh.days:g} days." if fresh.stale else "",
+        "conflicts": conflict_rows(viewer, Conflicts(viewer, ref=entity.ref), SHOWN_CONFLICTS)[0],
+        "conflicts_url": f"{reverse('catalog:conflicts')}?{urlencode({'ref': entity.ref})}",
         "outcome": {"level": level, "text": text}
         if source and (source.last_error or not source.enabled)
         else None,

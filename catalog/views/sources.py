@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.contrib import messages
-from django.db.models import Count, IntegerField, OuterRef, Subquery
+from django.db.models import Count, IntegerField, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from catalog.models import Entity, Problem, Quarantine, Source, Sync
 from catalog.presenters.problem import ProblemView
+from catalog.query.conflicts import Conflicts
 from catalog.services.sources import request_sync
 from catalog.views.problems import present
 from catalog.views.viewing import admin_address, viewer_of, with_query
@@ -115,6 +116,10 @@ class SourcePage:
     held: int = 0
     held_of: int = 0
     held_url: str = ""
+    failures: int = 0
+    failing_since: datetime | None = None
+    conflicts: int = 0
+    conflicts_url: str = ""
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
 
@@ -140,6 +145,7 @@ class Counts:
 
     Attributes:
         held: removals that wait for a decision, of ``held_of`` entities.
+        conflicts: declarations in conflict; only where one source was asked for.
     """
 
     last_state: str | None = None
@@ -147,6 +153,7 @@ class Counts:
     problems: int = 0
     held: int = 0
     held_of: int = 0
+    conflicts: int = 0
 
 
 def _counts(viewer: Viewer, sources: Sequence[Source]) -> dict[uuid.UUID, Counts]:
@@ -163,6 +170,9 @@ def _counts(viewer: Viewer, sources: Sequence[Source]) -> dict[uuid.UUID, Counts
     ]
     held = Quarantine.objects.visible_to(viewer).filter(source=here, state=Quarantine.State.PENDING)
     waiting = [Coalesce(Subquery(held.values(name), IntegerField()), 0) for name in ("count", "total")]
+    if len(sources) == 1:
+        lost = Conflicts(viewer, source=sources[0].pk).rows.order_by().values(every=Value(1))
+        waiting.append(Coalesce(Subquery(lost.annotate(n=Count("pk")).values("n"), IntegerField()), 0))
     rows = Source.objects.visible_to(viewer).filter(pk__in=[source.pk for source in sources])
     return {
         key: Counts(*counted) for key, *counted in rows.values_list("pk", Subquery(last), *numbers, *waiting)
@@ -278,6 +288,9 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if counted.held:
         page.held, page.held_of = counted.held, counted.held_of
         page.held_url = reverse("catalog:source-held", args=[found.pk])
+    page.failures, page.failing_since = found.failures, found.failing_since
+    page.conflicts = counted.conflicts
+    page.conflicts_url = f"{reverse('catalog:conflicts')}?{urlencode({'source': str(found.pk)})}"
     if page.problems:
         problems = Problem.objects.visible_to(viewer).filter(source=found)
         page.problem_list = present(
@@ -290,6 +303,8 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 
 def _sync_row(sync: Sync) -> SyncRow:
     level, outcome = outcome_of(sync.state)
+    if sync.outcome in (Sync.Outcome.OUTAGE, Sync.Outcome.INTERRUPTED):
+        level, outcome = "warn", sync.get_outcome_display()
     return SyncRow(
         started_at=sync.started_at,
         level=level,

@@ -210,6 +210,15 @@ CALLBOARD_TOMBSTONE_DAYS = env.int("CALLBOARD_TOMBSTONE_DAYS", 30)
 CALLBOARD_HISTORY_DAYS = env.int("CALLBOARD_HISTORY_DAYS", 365)
 CALLBOARD_REMOVAL_LEAST = env.int("CALLBOARD_REMOVAL_LEAST", 20)
 CALLBOARD_REMOVAL_SHARE = env.float("CALLBOARD_REMOVAL_SHARE", 0.3)
+# --- freshness: days without a confirmation after which something is stale; kinds with a time of their own
+CALLBOARD_STALE_AFTER = env.float("CALLBOARD_STALE_AFTER", 7.0)
+CALLBOARD_STATIC_KINDS = {
+    kind.strip().lower(): float(days)
+    for kind, _, days in (
+        item.partition("=")
+        for item in env.list("CALLBOARD_STATIC_KINDS", default=["domain=180", "system=180"])
+    )
+}
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)
 # Where references to credentials lead (portal.connections.credentials).
 CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secrets"))

@@ -95,6 +95,10 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/", "catalog/?kind=component&owner=group:default/shop-team&q=shop"),
     page("catalog/apis/", member=302),  # leads to the list of APIs
     page("catalog/problems/"),
+    page("catalog/health/"),
+    page("catalog/conflicts/"),
+    page("catalog/references/"),
+    page("catalog/references/", "catalog/references/?to=group:default/nobody"),
     page("catalog/sources/"),
     page("catalog/sources/<uuid:key>/", "catalog/sources/{source}/"),
     page("catalog/sources/<uuid:key>/held/", "catalog/sources/{source}/held/"),
@@ -122,6 +126,11 @@ ENTRIES: tuple[Entry, ...] = (
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/?at=2020-01-01", member=404),
     # --- the API
     page("api/docs/"),
+    operation("catalog/v1/health-report"),
+    operation("catalog/v1/conflicts"),
+    operation("catalog/v1/references"),
+    operation("catalog/v1/references/pointers", "catalog/v1/references/pointers?ref=group:default/nobody"),
+    operation(f"catalog/v1/entities/{NAMED}/freshness", "catalog/v1/entities/component/default/shop/freshness"),
     operation("catalog/entities"),
     operation("catalog/entities/by-query"),
     operation("catalog/entities/by-query", method="POST", data={}),

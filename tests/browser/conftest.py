@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from catalog.models import Problem, Source
+from catalog.models import Contender, Entity, Problem, Source
 from catalog.services.kinds import install_shipped_kinds
 from catalog.views import index
 from portal.access.models import Membership
@@ -115,6 +115,14 @@ def catalog(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
     )
     now = person.date_joined
+    other = Source.objects.create(
+        name="mole", type="url", target="https://git.example.org/mole.yaml", entity_ref="location:default/m",
+        failures=4, failing_since=now, last_error="https://git.example.org/mole.yaml is not there (404).",
+    )  # fmt: skip
+    Entity.objects.filter(kind="component").update(source=source)
+    Contender.objects.create(
+        source=other, entity_ref="component:default/berth-1", url="https://git.example.org/mole.yaml", line=7
+    )
     Problem.objects.create(
         source=source,
         fingerprint="1",

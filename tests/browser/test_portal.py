@@ -17,7 +17,10 @@ ENTITY = "/catalog/default/component/berth-1/"
 PAGES = (
     "/", "/catalog/", "/catalog/?kind=component&tag=-pci&q=berth", "/catalog/?kind=component&type=nothing", ENTITY,
     f"{ENTITY}relations/", f"{ENTITY}apis/", f"{ENTITY}raw/", "/catalog/default/api/berths/api/",
-    "/catalog/default/group/bookings/", "/catalog/problems/", "/catalog/sources/", "/accounts/password/change/",
+    "/catalog/default/group/bookings/", "/catalog/problems/", "/catalog/sources/",
+    "/catalog/health/", "/catalog/conflicts/", "/catalog/references/",
+    "/catalog/references/?to=component:default/berth-60", "/catalog/?refs=nothing&fresh=stale",
+    "/accounts/password/change/",
 )  # fmt: skip
 ADMIN_PAGES = (
     "/admin/", "/admin/catalog/entity/", "/admin/catalog/kind/",

@@ -22,6 +22,7 @@ from catalog.models import (
 )
 from catalog.models.attribute import NO_VALUE
 from catalog.query.memory import ENTITIES
+from catalog.services.publishing.references import recheck_targets
 
 
 def document(
@@ -115,9 +116,23 @@ def store(
     for ref, parent in (parents or {}).items():
         Entity.objects.filter(ref=ref).update(parent=by_ref[parent])
         by_ref[ref].parent = by_ref[parent]
+    _store_missing_targets(entities)
     version, _ = DataVersion.objects.get_or_create(pk=ENTITIES)
     DataVersion.objects.filter(pk=ENTITIES).update(value=version.value + 1)
     return entities
+
+
+def _store_missing_targets(entities: list[Entity]) -> None:
+    """References to nothing, which a publication knows of by the other direction of their relations."""
+    refs = {entity.ref for entity in entities}
+    pointers = Relation.objects.filter(origin__in=[entity.pk for entity in entities]).select_related("origin")
+    there = set(Entity.objects.values_list("ref", flat=True))
+    nowhere = [row for row in pointers if row.target_ref not in there and row.source_ref in refs]
+    Relation.objects.bulk_create(
+        Relation(origin=row.origin, source_ref=row.target_ref, type=row.type, target_ref=row.source_ref)
+        for row in nowhere
+    )
+    recheck_targets(refs | {row.target_ref for row in nowhere})
 
 
 def _store_attributes(entities: list[Entity], documents: list[dict[str, Any]]) -> None:

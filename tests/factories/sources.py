@@ -15,6 +15,7 @@ from catalog.models import (
     Entity,
     EntityAttribute,
     Kind,
+    MissingTarget,
     Problem,
     Relation,
     Source,
@@ -124,6 +125,11 @@ def assert_catalog_is_consistent() -> None:
     ):
         assert origin in ids, f"{source} {kind} {target} is declared by an entity that is gone"
         shown.setdefault(source, set()).add((kind, target))
+    refs = {row.ref for row in rows}
+    nothing = {
+        target for ref, pairs in shown.items() if ref in refs for _, target in pairs if target not in refs
+    }
+    assert set(MissingTarget.objects.unrestricted("test").values_list("ref", flat=True)) == nothing
     stored = _stored_attributes()
     assert stored.keys() <= ids, "attributes of entities that are gone"
     for row in rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api.v1 import history
+from catalog.api.v1 import health, history
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
@@ -14,4 +14,9 @@ urlpatterns = [
     path(f"{ENTITY}/revisions/<int:number>", history.RevisionView.as_view(), name="revision"),
     path(f"{ENTITY}/revisions/<int:number>/diff", history.RevisionDiffView.as_view(), name="revision-diff"),
     path(f"{ENTITY}/at", history.MomentView.as_view(), name="moment"),
+    path(f"{ENTITY}/freshness", health.FreshnessView.as_view(), name="freshness"),
+    path("health-report", health.HealthReportView.as_view(), name="health-report"),
+    path("conflicts", health.ConflictsView.as_view(), name="conflicts"),
+    path("references", health.ReferencesView.as_view(), name="references"),
+    path("references/pointers", health.PointersView.as_view(), name="pointers"),
 ]

@@ -14,6 +14,7 @@ from django.db.models import Q
 from catalog.ingest.collected import Collected, Declared, Rival
 from catalog.ingest.problems import Problem
 from catalog.models import Contender, Entity, Source
+from catalog.services.publishing.claims import claimed_earlier
 
 T = TypeVar("T")
 CHUNK = 2_000
@@ -99,10 +100,15 @@ class Standing:
         owners = {row.source_id for row in others.values() if row.source_id}
         rows = Source.objects.unrestricted(REASON).filter(pk__in=owners) if owners else Source.objects.none()
         self.priorities = dict(rows.values_list("pk", "priority"))
+        equals = [
+            r for r in others.values() if r.source_id and self.priorities.get(r.source_id) == source.priority
+        ]
+        self.earlier = claimed_earlier(source, equals) if equals else set()
 
     def beats(self, row: Row) -> bool:
         """Whether the source takes over an entity that another one has, or nobody."""
-        return row.source_id is None or self.priorities.get(row.source_id, 0) > self.priority
+        worse = self.priorities.get(row.source_id, 0) > self.priority if row.source_id else True
+        return worse or row.ref in self.earlier
 
 
 def changed_rows(source: Source, found: Collected) -> tuple[dict[str, Row], dict[str, Row]]:

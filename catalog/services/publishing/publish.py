@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import DateTimeField, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from catalog.ingest.collected import Collected, Declared
@@ -41,8 +43,10 @@ from catalog.services.publishing.announce import (
 )
 from catalog.services.publishing.bury import bury
 from catalog.services.publishing.cause import Cause
+from catalog.services.publishing.claims import note_taken
 from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
 from catalog.services.publishing.documents import failed_status, rewritten
+from catalog.services.publishing.references import recheck_targets
 from catalog.services.publishing.renames import find_renames
 from catalog.services.publishing.revisions import close_versions
 from catalog.services.publishing.rows import (
@@ -222,6 +226,8 @@ class _Writer:
         self.hashes = hashes
         self.ids = {ref: row.id for ref, row in rows.items()}
         self.now: datetime = timezone.now()
+        # The last reading that saw everything active of the source as it stands.
+        self.confirmed_at = (source.last_success_at or source.created_at) if source is not None else None
 
     def write(self, part: Plan, counts: Counts) -> None:
         removed = {row.id: row.ref for row in part.removed}
@@ -257,12 +263,16 @@ class _Writer:
             EntityAttribute.objects.unrestricted(REASON).filter(entity_id__in=keys).delete()
             Entity.objects.unrestricted(REASON).filter(pk__in=keys).delete()
         self._insert(part.inserts, new_ids, others, added)
+        note_taken(self.source, (row for row, _ in part.updates), self.now)
         self._update(part.updates, others)
         self._move(part.moved)
         self._mark_missing(part.missing)
         self._rewrite(
             shown - own - leaving - renamed, others, {row.ref: problem for row, problem in part.failed}
         )
+        ends = {target for _, _, _, target in gone | added}
+        news = {d.ref for d in part.inserts} | {d.ref for row, d in part.updates if row.ref != d.ref}
+        recheck_targets(ends | leaving | renamed | news)
         self.news.publish()
 
         counts.heirs |= self._heirs(leaving | renamed, {row.source_id for row, _ in part.updates})
@@ -392,7 +402,7 @@ class _Writer:
             known.update((pk, rest) for pk, *rest in rows.values_list("id", "uid", "revision", "revised_at"))  # type: ignore[misc]  # values_list has no shape for a starred target
         renames = any(row.ref != declared.ref for row, declared in updates)
         entities, documents, attributes = [], [], AttributeWriter()
-        state = (Entity.State.ACTIVE.value, "", None, False)
+        state = (Entity.State.ACTIVE.value, "", None, False, None)
         for row, declared in updates:
             uid, number, since = known[row.id]
             text, etag = final_document(
@@ -408,7 +418,15 @@ class _Writer:
             entities.append((*names, *content_values(declared), *self._place(declared), *state, *written))
             documents.append((text, row.id))
             attributes.add(row.id, declared.entity)
-        columns = ("state", "state_reason", "state_since", "has_errors", "etag", "content_hash", "changed_at")
+        columns = (
+            "state",
+            "state_reason",
+            "state_since",
+            "has_errors",
+            "confirmed_at",
+            "etag",
+            "content_hash",
+        )
         update_rows(
             Entity,
             (
@@ -416,6 +434,7 @@ class _Writer:
                 *CONTENT_COLUMNS,
                 *PLACE_COLUMNS,
                 *columns,
+                "changed_at",
                 *VERSION_COLUMNS,
             ),
             entities,
@@ -437,8 +456,8 @@ class _Writer:
         Alias.objects.create(ref=row.ref, entity_id=row.id, created_at=self.now)
 
     def _move(self, moved: list[tuple[Row, Declared]]) -> None:
-        columns = (*PLACE_COLUMNS, "state", "state_reason", "state_since")
-        state = (Entity.State.ACTIVE.value, "", None)
+        columns = (*PLACE_COLUMNS, "state", "state_reason", "state_since", "confirmed_at")
+        state = (Entity.State.ACTIVE.value, "", None, None)
         update_rows(Entity, columns, [(*self._place(declared), *state, row.id) for row, declared in moved])
         elsewhere = {row.id for row, declared in moved if row.url != declared.url}
         told = elsewhere | {row.id for row, _ in moved if row.state != Entity.State.ACTIVE}
@@ -460,7 +479,12 @@ class _Writer:
         for why, ids in by_reason.items():
             for part in chunks(ids):
                 rows = Entity.objects.unrestricted(REASON).filter(pk__in=part)
-                rows.update(state=Entity.State.MISSING, state_reason=why, state_since=self.now)
+                rows.update(
+                    state=Entity.State.MISSING,
+                    state_reason=why,
+                    state_since=self.now,
+                    confirmed_at=Coalesce("confirmed_at", Value(self.confirmed_at, DateTimeField())),
+                )
                 self.news.add_changed(STATE, rows.order_by("pk").values_list("ref", "uid", "revision"))
 
     def _rewrite(
@@ -477,10 +501,12 @@ class _Writer:
                 shown = self._shown(entity.ref, others) if entity.ref in refs else None
                 before = entity.document.text
                 entity.document.text, entity.etag = rewritten(before, entity.etag, shown, status)
-                entity.has_errors = entity.has_errors or problem is not None
+                if problem is not None:
+                    entity.has_errors, entity.confirmed_at = True, entity.confirmed_at or self.confirmed_at
                 if entity.document.text != before:
                     entity.changed_at = self.now
                     part_of_it = STATUS if problem else RELATIONS
                     self.news.add_changed(part_of_it, [(entity.ref, entity.uid, entity.revision)])
             EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
-            Entity.objects.bulk_update(entities, ["etag", "changed_at", "has_errors"], batch_size=200)
+            columns = ["etag", "changed_at", "has_errors", "confirmed_at"]
+            Entity.objects.bulk_update(entities, columns, batch_size=200)
