@@ -17,7 +17,7 @@ from portal.access.admin import CuratedForm, FieldFilter, ModelAdmin, ReadOnlyAd
 
 FIELDS = (
     "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
-    "enabled", "interval",
+    "enabled", "interval", "view_url",
 )  # fmt: skip
 READING = ("state", "last_sync_at", "last_success_at", "last_error", "version")
 
@@ -60,7 +60,7 @@ class SourceAdmin(ModelAdmin):
     actions = ("sync_chosen",)
     actions_detail = ("sync_now",)
     fieldsets = (
-        (None, {"fields": ("name", "type", "target", "branch", "pattern", "presence")}),
+        (None, {"fields": ("name", "type", "target", "branch", "pattern", "presence", "view_url")}),
         ("What it may bring", {"fields": ("allowed_kinds", "may_define_people", "priority")}),
         ("When it is read", {"fields": ("enabled", "interval")}),
         ("Last reading", {"fields": READING}),

@@ -58,6 +58,7 @@ class Collected:
             empty key where nothing of the source could be read.
         broken: files of which some document has no readable name; the same holds for what they declared before.
         read: files that were read whole.
+        kept: references that are known to be as they were, and were not read again.
     """
 
     declared: dict[str, Declared] = field(default_factory=dict)
@@ -69,6 +70,7 @@ class Collected:
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     files: int = 0
     documents: int = 0
     version: str = ""

@@ -3,6 +3,7 @@
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.remote import RemoteEntry, RemoteReport
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
 from catalog.models.version import DataVersion
@@ -21,6 +22,8 @@ __all__ = [
     "Problem",
     "Quarantine",
     "Relation",
+    "RemoteEntry",
+    "RemoteReport",
     "Source",
     "SourceFile",
     "Sync",

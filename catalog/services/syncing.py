@@ -15,6 +15,7 @@ from django.utils import timezone
 from catalog.ingest.collect import SourceDescription, collect
 from catalog.ingest.collected import Collected
 from catalog.ingest.problems import Problem as Finding
+from catalog.ingest.remote import RemoteReading
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, EntityDocument, Source, SourceFile, Sync
@@ -23,6 +24,7 @@ from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.compare import Plan, chunks
+from catalog.services.remote import read_remote, remember_remote
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
@@ -109,7 +111,8 @@ def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, obje
     seconds = round((timezone.now() - started).total_seconds(), 3)
     return {
         "seconds": seconds,
-        "sync": sync.pk, "state": outcome.state, "entities": len(found.declared), "added": outcome.counts.added,
+        "sync": sync.pk, "state": outcome.state, "entities": len(found.declared) + len(found.kept),
+        "added": outcome.counts.added,
         "changed": outcome.counts.changed, "removed": outcome.counts.removed, "problems": outcome.problems,
     }  # fmt: skip
 
@@ -130,7 +133,7 @@ def _read_and_publish(
         try:
             last = "" if force else source.version
             return _compare_and_publish(
-                context, source, sync, description, registry, session, fingerprint, last
+                context, source, sync, description, registry, session, fingerprint, last, force
             )
         except CancelledError:
             context.checkpoint()  # tells a cancelled job from one that another worker has now
@@ -146,6 +149,7 @@ def _compare_and_publish(
     session: ReadSession,
     fingerprint: str,
     last: str,
+    force: bool,
 ) -> tuple[_Outcome, Collected]:
     version = session.version(description.root)
     if version and f"{fingerprint}:{version}" == last:
@@ -156,9 +160,25 @@ def _compare_and_publish(
     def progress(done: int, total: int, text: str) -> None:
         context.progress(done, total, text)
 
-    found = collect(description, session=session, registry=registry, progress=progress)
-    found.version = version or session.composite_version()
-    if found.version and f"{fingerprint}:{found.version}" == last:
+    remote: RemoteReading | None = None
+    if source.type == Source.Type.REMOTE:
+        found, remote = read_remote(
+            source,
+            description,
+            session=session,
+            registry=registry,
+            fingerprint=fingerprint,
+            force=force,
+            progress=progress,
+        )
+    else:
+        found = collect(description, session=session, registry=registry, progress=progress)
+        found.version = version or session.composite_version()
+    again = remote is not None and remote.fetched > 0  # somebody deleted by hand what it still lists
+    if found.version and f"{fingerprint}:{found.version}" == last and not again:
+        if remote is not None:
+            with context.writing():
+                remember_remote(source, sync, remote, found, None)
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
@@ -179,6 +199,8 @@ def _compare_and_publish(
         )
         _replace_contenders(source, plan)
         _remember_files(source, session)
+        if remote is not None:
+            remember_remote(source, sync, remote, found, plan)
         if source.may_define_people:
             _define_people(context, source)
         if counts.anything:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from catalog.api.v1.remote import RemoteReportView
 
 app_name = "catalog-v1"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path("sources/<uuid:id>/remote-report", RemoteReportView.as_view(), name="remote-report"),
+]

@@ -129,7 +129,8 @@ def _lose(plan: Plan, winner: Row, declared: Declared) -> None:
 
 def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
     """Rows that this reading did not declare: invalid now, unreadable now, or gone."""
-    absent = [row for ref, row in own.items() if ref not in found.declared and ref not in found.failed]
+    there = found.declared.keys() | found.failed.keys() | found.kept
+    absent = [row for ref, row in own.items() if ref not in there]
     by_id = {row.id: row for row in own.values()}
     kept: dict[int, str] = {}
     for ref, problem in found.failed.items():
