@@ -16,18 +16,24 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from catalog.models import Entity, Problem, Quarantine, Source, Sync
+from catalog.models import Entity, Problem, Quarantine, RemoteReport, Source, Sync
 from catalog.presenters.problem import ProblemView
+from catalog.presenters.remote import RemoteView, remote_view
 from catalog.services.sources import request_sync
 from catalog.views.problems import present
-from catalog.views.viewing import admin_address, viewer_of, with_query
+from catalog.views.viewing import admin_address, kinds_for, viewer_of, with_query
 from portal.access.viewer import CURATE, Viewer
 from portal.core.errors import NotAllowedError
 from portal.jobs.models import Job
 
 PAGE = 100
 SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
-_ICONS = {Source.Type.GIT: "branch", Source.Type.URL: "link", Source.Type.FILE: "folder"}
+_ICONS = {
+    Source.Type.GIT: "branch",
+    Source.Type.URL: "link",
+    Source.Type.FILE: "folder",
+    Source.Type.REMOTE: "external",
+}
 _OUTCOMES = {
     Sync.State.RUNNING: ("run", "Reading"),
     Sync.State.UNCHANGED: ("ok", "Unchanged"),
@@ -117,6 +123,8 @@ class SourcePage:
     held_url: str = ""
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
+    view_url: str = ""
+    remote: RemoteView | None = None
 
 
 def outcome_of(state: str | None, enabled: bool = True) -> tuple[str, str]:
@@ -285,6 +293,10 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         )
     syncs = Sync.objects.visible_to(viewer).filter(source=found).order_by("-started_at")[:SHOWN_SYNCS]
     page.syncs = [_sync_row(row) for row in syncs]
+    if found.type == Source.Type.REMOTE:
+        page.view_url = found.view_url
+        report = RemoteReport.objects.visible_to(viewer).filter(source=found).order_by("-created_at").first()
+        page.remote = remote_view(report.data, kinds_for(viewer)) if report is not None else None
     return render(request, "catalog/source.html", {"page": page})
 
 

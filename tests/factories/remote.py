@@ -12,7 +12,7 @@ from portal.jobs.running import run_job
 from tests.factories.connections import ConnectionFactory
 from tests.factories.sources import SYSTEM
 
-VARIABLE = "CALLBOARD_TEST_SECOND_TOKEN"
+VARIABLE = "SECOND_TOKEN"
 
 
 class Remote:
