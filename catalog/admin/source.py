@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminURLInputWidget
 
 from catalog.models import Kind, Source, Sync
 from catalog.services.sources import create_source, delete_source, request_sync, update_source
@@ -29,6 +29,14 @@ class SourceForm(CuratedForm):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Kinds it may bring; none chosen means the usual ones.",
+    )
+
+    view_url = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        label="Portal",
+        widget=UnfoldAdminURLInputWidget,
+        help_text=Source._meta.get_field("view_url").help_text,
     )
 
     class Meta:

@@ -237,7 +237,7 @@ class _Reader:
                 kind,
                 mark,
                 LEFT_OUT,
-                "It stands for a location that is registered there, and is made anew here.",
+                "It stands for a location that is registered there.",
             )
             return False
         known = self.before.entries.get(ref)

@@ -61,11 +61,11 @@ class RemoteView:
 
 
 _SORTS = (
-    ("refused", "bad", "refused", "Something in them is not valid here."),
+    ("refused", "bad", "refused", "Not valid here, or of a kind that may not come."),
     ("conflicts", "warn", "with another source", "That source has the better priority, or was first."),
-    ("later", "wait", "left for the next reading", "They changed while they were read."),
+    ("later", "wait", "left for the next reading", "Changed or went while they were read."),
     ("status_errors", "warn", "with errors there", "That instance shows their last good version."),
-    ("left_out", "idle", "left out", "They only stand for what is registered there."),
+    ("left_out", "idle", "left out", "Only stands for what is registered there."),
 )
 
 
@@ -115,6 +115,6 @@ def _losses(data: Mapping[str, Any]) -> list[Loss]:
             for one in lost["examples"]
         ]
         title = f"{lost['count']:,} {'relation' if lost['count'] == 1 else 'relations'} lost"
-        hint = "They are shown there, and nothing that was taken declares them."
+        hint = "Shown there, and declared by nothing that was taken."
         losses.insert(1, Loss("warn", title, hint, examples, lost["count"] - len(examples)))
     return losses

@@ -130,7 +130,8 @@ def remember_remote(
             RemoteEntry.objects.unrestricted(REASON).filter(source=source, ref__in=part).delete()
     stored = dict(RemoteEntry.objects.unrestricted(REASON).filter(source=source).values_list("ref", "pk"))
     lost = _lost(reading)
-    new, changed = [], []
+    new: list[RemoteEntry] = []
+    changed: list[RemoteEntry] = []
     for ref, entry in reading.entries.items():
         relations = lost.get(ref, [])
         row = RemoteEntry(

@@ -57,6 +57,12 @@ def _check(source: Source) -> None:
         )
     if "\0" in source.target:
         raise InputError("The target has a NUL character in it.", code="catalog.source.target-nul")
+    if source.view_url and not source.view_url.startswith(("http://", "https://")):
+        raise InputError(
+            f"{source.view_url[:80]!r} is no address of a portal.",
+            code="catalog.source.view-url",
+            remedy="Write it as https://backstage.example.com.",
+        )
     if source.type == Source.Type.REMOTE:
         _check_remote(source)
     if source.type == Source.Type.FILE and source.registered_by in (

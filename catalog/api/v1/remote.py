@@ -63,4 +63,4 @@ class RemoteReportView(OwnView):
             raise NotFoundError(f"There is no source {id}.")
         report = latest_report(self.viewer, source)
         named = {"id": str(source.pk), "name": source.name, "target": source.target}
-        return json_response({"source": named, "sync": report.sync_id, **report.data})
+        return json_response({"source": named, "sync": report.sync.pk, **report.data})

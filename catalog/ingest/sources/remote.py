@@ -83,7 +83,9 @@ class RemoteCatalog:
         Raises:
             CallboardError: the next page cannot be had; what came before holds.
         """
-        cursor, seen, count = "", set(), 0
+        cursor: Any = ""
+        seen: set[bytes] = set()
+        count = 0
         while True:
             asked = [("fields", _LISTED_FIELDS), ("limit", str(PAGE))]
             asked += [("cursor", cursor)] if cursor else [("filter", text) for text in self.filters]
@@ -152,7 +154,7 @@ class RemoteCatalog:
             data = item.get("data") if isinstance(item, dict) else None
             kind, target = (data.get("type"), data.get("target")) if isinstance(data, dict) else (None, None)
             if _is_text(kind, 100) and _is_text(target, 2_000):
-                found.append(LocationRef(kind, target))
+                found.append(LocationRef(str(kind), str(target)))
         return found
 
     def _ask(self, method: str, path: str, content: bytes = b"") -> Any:
@@ -235,7 +237,11 @@ def ref_of(item: Any) -> str:
     metadata = item.get("metadata") if isinstance(item, dict) else None
     if not isinstance(metadata, dict):
         return ""
-    parts = item.get("kind"), metadata.get("namespace") or DEFAULT_NAMESPACE, metadata.get("name")
+    parts: list[Any] = [
+        item.get("kind"),
+        metadata.get("namespace") or DEFAULT_NAMESPACE,
+        metadata.get("name"),
+    ]
     if not all(_is_text(part, _LONGEST_PART) and not {"/", ":"} & set(part) for part in parts):
         return ""
     return canonical(*parts)
