@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, IntegerField, OuterRef, Subquery
@@ -221,8 +222,9 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/sources.html", {"page": context})
 
 
-def _found(viewer: Viewer, key: uuid.UUID, action: str = "view") -> Source:
-    source = Source.objects.visible_to(viewer, action).filter(pk=key).first()
+def _found(viewer: Viewer, key: uuid.UUID, action: str = "view", **more: Subquery) -> Any:
+    """A source. ``more`` are attributes to read with it."""
+    source = Source.objects.visible_to(viewer, action).filter(pk=key).annotate(**more).first()
     if source is None:
         raise Http404("There is no such source.")
     return source
@@ -278,7 +280,10 @@ def _page(viewer: Viewer, source: Source) -> SourcePage:
 def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """One source: how fresh it is, what it brought, what is wrong with it, its last readings."""
     viewer = viewer_of(request)
-    found = _found(viewer, key)
+    reports = (
+        RemoteReport.objects.visible_to(viewer).filter(source=OuterRef("pk")).order_by("-created_at", "-pk")
+    )
+    found = _found(viewer, key, report=Subquery(reports.values("data")[:1]))
     page = _page(viewer, found)
     counted = _counts(viewer, [found])[found.pk]
     page.entities, page.entities_url = counted.entities, _entities_url(found)
@@ -295,8 +300,7 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     page.syncs = [_sync_row(row) for row in syncs]
     if found.type == Source.Type.REMOTE:
         page.view_url = found.view_url
-        report = RemoteReport.objects.visible_to(viewer).filter(source=found).order_by("-created_at").first()
-        page.remote = remote_view(report.data, kinds_for(viewer)) if report is not None else None
+        page.remote = remote_view(found.report, kinds_for(viewer)) if found.report else None
     return render(request, "catalog/source.html", {"page": page})
 
 
