@@ -51,12 +51,15 @@ class Before:
         steady: references of which the catalog still says what that reading made of them.
         own: references of the entities that the source has.
         fingerprint: of all that decides how an entity is taken in; with another one everything is read again.
+        own_origin: of entities that the other instance has from this one. They are left out: two that read each other
+            would keep alive what neither declares.
     """
 
     entries: Mapping[str, Known]
     steady: AbstractSet[str]
     own: AbstractSet[str]
     fingerprint: str
+    own_origin: str
 
 
 @dataclass(slots=True)
@@ -232,21 +235,20 @@ class _Reader:
         """Take a line of the listing; whether the entity has to be read."""
         mark = self._mark(version)
         self.listed[ref] = (kind, mark)
-        if _GENERATED.fullmatch(ref):
-            self.reading.entries[ref] = Entry(
-                kind,
-                mark,
-                LEFT_OUT,
-                "It stands for a location that is registered there.",
-            )
-            return False
         known = self.before.entries.get(ref)
-        if known is not None and known.mark == mark and ref in self.before.steady:
+        if _GENERATED.fullmatch(ref):
+            if known is None or known.mark != mark:
+                reason = "It stands for a location that is registered there."
+                self.reading.entries[ref] = Entry(kind, mark, LEFT_OUT, reason)
+            return False
+        if mark and known is not None and known.mark == mark and ref in self.before.steady:
             self.found.kept.add(ref)
             return False
         return True
 
     def _mark(self, version: str) -> str:
+        if not version:
+            return ""
         text = f"{self.before.fingerprint}\0{version}".encode("utf-8", "replace")
         return hashlib.sha1(text, usedforsecurity=False).hexdigest()
 
@@ -256,10 +258,9 @@ class _Reader:
         Returns:
             such as are there after all.
         """
-        known = self.before.entries.keys() | self.before.own
-        missing = sorted(
-            ref for ref in known - self.listed.keys() if ref != self.root and not _GENERATED.fullmatch(ref)
-        )
+        known = (self.before.entries.keys() | self.before.own) - self.listed.keys() - {self.root}
+        self.reading.gone = {ref for ref in known if _GENERATED.fullmatch(ref)}
+        missing = sorted(known - self.reading.gone)
         still_there: list[str] = []
         for chunk in in_chunks(missing):
             try:
@@ -270,9 +271,9 @@ class _Reader:
                 self._unread(error, (ref for ref in missing if ref not in self.reading.gone))
                 break
             for ref, item in zip(chunk, items, strict=True):
-                if ref_of(item) != ref:
+                if item is None:
                     self.reading.gone.add(ref)
-                elif self._note(ref, item["kind"], version_of(item)):
+                elif self._note(ref, ref.partition(":")[0], version_of(item) if ref_of(item) == ref else ""):
                     still_there.append(ref)
         return still_there
 
@@ -351,6 +352,11 @@ class _Reader:
         entry.origin = str(annotations.get(ORIGIN_LOCATION) or "")[:2_000].replace("\0", "")
         entry.status_error = _status_error(item)
         entry.shown = _relations(item)
+        if entry.origin == self.before.own_origin:
+            entry.outcome, entry.reason = LEFT_OUT, "It came from this catalog."
+            self.reading.entries[ref] = entry
+            self.found.read.add(url)
+            return
         try:
             place = parse_location_ref(annotations.get(LOCATION) or "")
         except RefError:

@@ -65,7 +65,7 @@ _SORTS = (
     ("conflicts", "warn", "with another source", "That source has the better priority, or was first."),
     ("later", "wait", "left for the next reading", "Changed or went while they were read."),
     ("status_errors", "warn", "with errors there", "That instance shows their last good version."),
-    ("left_out", "idle", "left out", "Only stands for what is registered there."),
+    ("left_out", "idle", "left out", "Stands for what is registered there, or came from here."),
 )
 
 

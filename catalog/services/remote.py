@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
+from django.conf import settings
+
 from catalog.ingest.collect import Progress, SourceDescription
 from catalog.ingest.collected import Collected, Rival
 from catalog.ingest.problems import Problem as Finding
-from catalog.ingest.remote import CONFLICT, REFUSED, TAKEN, Before, Known, RemoteReading, collect_remote
+from catalog.ingest.remote import (
+    CONFLICT,
+    LEFT_OUT,
+    REFUSED,
+    TAKEN,
+    Before,
+    Known,
+    RemoteReading,
+    collect_remote,
+)
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, Problem, Relation, RemoteEntry, Source, Sync
@@ -44,7 +55,8 @@ def read_remote(
         ref: state == Entity.State.ACTIVE and not has_errors
         for ref, state, has_errors in rows.values_list("ref", "state", "has_errors")
     }
-    before = Before(entries, _steady(source, entries, own), own.keys(), fingerprint)
+    own_origin = f"url:{settings.CALLBOARD_BASE_URL}/api/catalog"
+    before = Before(entries, _steady(source, entries, own), own.keys(), fingerprint, own_origin)
     found, reading = collect_remote(
         description,
         session=session,
@@ -76,7 +88,9 @@ def _steady(source: Source, entries: Mapping[str, Known], own: Mapping[str, bool
         .filter(source=source, state=Entity.State.MISSING)
         .values_list("ref", flat=True)
     )
-    steady |= {ref for ref, known in entries.items() if known.outcome == REFUSED and ref not in missing}
+    steady |= {
+        ref for ref, known in entries.items() if known.outcome in (REFUSED, LEFT_OUT) and ref not in missing
+    }
     lost = [ref for ref, known in entries.items() if known.outcome == CONFLICT]
     for part in chunks(lost):
         rows = Entity.objects.unrestricted(REASON).filter(ref__in=part, source__isnull=False)

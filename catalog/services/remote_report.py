@@ -110,13 +110,12 @@ def _report(source: Source, reading: RemoteReading, kept: AbstractSet[str]) -> d
 
 
 def _kinds(source: Source, kept: AbstractSet[str]) -> list[dict[str, Any]]:
+    entries = RemoteEntry.objects.unrestricted(REASON).filter(source=source)
     unchanged: dict[str, int] = defaultdict(int)
-    for ref in kept:
-        unchanged[ref.partition(":")[0]] += 1
+    for ref, kind in entries.filter(outcome=TAKEN).values_list("ref", "kind").iterator():
+        unchanged[kind] += ref in kept
     rows = (
-        RemoteEntry.objects.unrestricted(REASON)
-        .filter(source=source)
-        .order_by()
+        entries.order_by()
         .values("kind")
         .annotate(
             taken=Count("pk", filter=Q(outcome=TAKEN)),

@@ -42,7 +42,7 @@ class Listed:
 
     Attributes:
         kind: as written there.
-        version: of uid and etag; changes when the entity may have.
+        version: of uid and etag; changes when the entity may have. Empty where nobody knows.
     """
 
     ref: str
@@ -248,9 +248,9 @@ def ref_of(item: Any) -> str:
 
 
 def version_of(item: dict[str, Any]) -> str:
-    """Of uid and etag of an entity."""
-    metadata = item["metadata"]
-    return f"{metadata.get('uid')}\0{metadata.get('etag')}"
+    """Of uid and etag of an entity; empty where it does not tell one state from another."""
+    uid, etag = item["metadata"].get("uid"), item["metadata"].get("etag")
+    return f"{uid or ''}\0{etag}" if etag and isinstance(etag, str) else ""
 
 
 def in_chunks(refs: Sequence[str]) -> Iterator[list[str]]:

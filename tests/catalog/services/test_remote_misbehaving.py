@@ -184,6 +184,13 @@ def test_what_the_listing_missed_is_asked_for_before_it_counts_as_gone(server: S
     stock.instead = forgetful
     assert remote.sync().removed == 0
     assert entity(SHOP).state == Entity.State.ACTIVE
+    stock.items[0] = made("another")
+    stock.instead = lambda seen, reply: (
+        forgetful(seen, reply) or (_json({"items": [stock.items[0]]}) if is_reading(seen) else None)
+    )
+    assert remote.sync().removed == 0, "something else is no answer"
+    stock.instead = lambda seen, reply: None
+    assert remote.sync().removed == 1
 
 
 def test_a_listing_that_goes_round_in_circles_ends(server: Server) -> None:
@@ -261,6 +268,28 @@ def test_an_entity_that_changes_while_it_is_read_is_taken_next_time_and_then_at_
     stock.instead = lambda seen, reply: None
     remote.sync()
     assert "title" not in document(SHOP)["metadata"]
+
+
+def test_an_instance_that_tells_no_etag_is_read_whole_every_time(server: Server) -> None:
+    stock, remote = remote_of(server, made("shop", etag=""))
+    remote.sync()
+    stock.items[0] = made("shop", etag="", metadata={"title": "Shop"})
+    remote.sync()
+    assert document(SHOP)["metadata"]["title"] == "Shop"
+
+
+def test_two_instances_that_read_each_other_do_not_keep_alive_what_neither_declares(
+    server: Server, settings: Any
+) -> None:
+    origin = f"url:{settings.CALLBOARD_BASE_URL}/api/catalog"
+    ours = made("ours", metadata={"annotations": {"backstage.io/managed-by-origin-location": origin}})
+    _, remote = remote_of(server, ours, made("theirs"))
+    remote.sync()
+    assert remote.refs == {"component:default/theirs"}
+    assert remote.report["left_out"]["examples"] == [
+        {"ref": "component:default/ours", "reason": "It came from this catalog."}
+    ]
+    assert remote.sync().state == Sync.State.UNCHANGED
 
 
 def test_a_reference_is_asked_for_in_lower_case_and_names_keep_theirs(server: Server) -> None:
@@ -420,6 +449,9 @@ def test_locations_that_stand_for_registrations_are_left_out_and_others_are_show
     assert remote.refs == {"location:default/discovery", "location:default/disk"}
     assert remote.report["left_out"]["count"] == 2
     assert remote.report["locations"]["count"] == 2
+    del stock.items[0]
+    remote.sync()
+    assert remote.report["left_out"]["count"] == 1
     assert {seen.path.partition("?")[0].rpartition("/")[2] for seen in server.seen} == {
         "by-query",
         "by-refs",
