@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import sha1
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
-import orjson
 import pytest
 
 from catalog.ingest.sources import remote as remote_module
@@ -28,91 +25,12 @@ from tests.factories.sources import (
     exists,
     shown_relations,
 )
+from tests.factories.stock import Stock, as_json, cursor_to, is_listing, is_reading, made, only, ref_of
 from tests.services.http_server import Reply, Seen, Server, serving
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R032")]
 
 SHOP = "component:default/shop"
-
-
-def made(name: str, *, kind: str = "Component", etag: str = "1", **parts: Any) -> dict[str, Any]:
-    """A finished entity as stock sends it."""
-    metadata = {
-        "namespace": "default",
-        "name": name,
-        "uid": f"uid-{name}",
-        "etag": etag,
-        "annotations": {"backstage.io/managed-by-location": "url:https://git.example.org/a.yaml"},
-    }
-    spec = {"type": "service", "lifecycle": "production", "owner": "platform"}
-    return {
-        "apiVersion": "backstage.io/v1alpha1",
-        "kind": kind,
-        "metadata": metadata | parts.pop("metadata", {}),
-        "spec": spec,
-        "relations": [{"type": "ownedBy", "targetRef": "group:default/platform"}],
-    } | parts
-
-
-def ref_of(item: dict[str, Any]) -> str:
-    return f"{item['kind']}:{item['metadata']['namespace']}/{item['metadata']['name']}".lower()
-
-
-class Stock:
-    """Answers as stock does on the three paths that are read, unless ``instead`` has another answer.
-
-    Attributes:
-        items: its catalog, in the order of its listing.
-        instead: asked first, with the request and what would be answered.
-    """
-
-    def __init__(self, *items: dict[str, Any]) -> None:
-        self.items = list(items)
-        self.locations: list[dict[str, str]] = []
-        self.instead: Callable[[Seen, Reply], Reply | None] = lambda seen, reply: None
-
-    def __call__(self, seen: Seen) -> Reply:
-        parts = urlsplit(seen.path)
-        path, query = parts.path.removeprefix("/api/catalog"), parse_qs(parts.query)
-        if path == "/entities/by-query":
-            reply = self._page(query)
-        elif path == "/entities/by-refs":
-            by_ref = {ref_of(item): item for item in self.items}
-            reply = _json({"items": [by_ref.get(ref) for ref in json.loads(seen.body)["entityRefs"]]})
-        elif path == "/locations":
-            reply = _json([{"data": {"id": "x", **location}} for location in self.locations])
-        else:
-            reply = Reply(404)
-        return self.instead(seen, reply) or reply
-
-    def _page(self, query: dict[str, list[str]]) -> Reply:
-        start = int(base64.b64decode(query["cursor"][0])) if "cursor" in query else 0
-        end = start + int(query["limit"][0])
-        info = {"nextCursor": cursor_to(end)} if end < len(self.items) else {}
-        names = query["fields"][0].split(",")
-        items = [_only(item, names) for item in self.items[start:end]]
-        return _json({"items": items, "totalItems": len(self.items), "pageInfo": info})
-
-
-def cursor_to(position: int) -> str:
-    return base64.b64encode(str(position).encode()).decode()
-
-
-def _only(item: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    metadata = {key: item["metadata"][key] for key in item["metadata"] if f"metadata.{key}" in names}
-    return {"kind": item["kind"], "metadata": metadata}
-
-
-def _json(value: Any, status: int = 200) -> Reply:
-    return Reply(status, orjson.dumps(value), {"Content-Type": "application/json"})
-
-
-def is_listing(seen: Seen) -> bool:
-    return "/by-query" in seen.path
-
-
-def is_reading(seen: Seen) -> bool:
-    return seen.path.endswith("/by-refs")
 
 
 @pytest.fixture
@@ -176,7 +94,7 @@ def test_what_the_listing_missed_is_asked_for_before_it_counts_as_gone(server: S
 
     def forgetful(seen: Seen, reply: Reply) -> Reply | None:
         return (
-            _json({"items": [_only(stock.items[1], ["metadata.name"])], "pageInfo": {}})
+            as_json({"items": [only(stock.items[1], ["metadata.name"])], "pageInfo": {}})
             if is_listing(seen)
             else None
         )
@@ -186,7 +104,7 @@ def test_what_the_listing_missed_is_asked_for_before_it_counts_as_gone(server: S
     assert entity(SHOP).state == Entity.State.ACTIVE
     stock.items[0] = made("another")
     stock.instead = lambda seen, reply: (
-        forgetful(seen, reply) or (_json({"items": [stock.items[0]]}) if is_reading(seen) else None)
+        forgetful(seen, reply) or (as_json({"items": [stock.items[0]]}) if is_reading(seen) else None)
     )
     assert remote.sync().removed == 0, "something else is no answer"
     stock.instead = lambda seen, reply: None
@@ -198,7 +116,7 @@ def test_a_listing_that_goes_round_in_circles_ends(server: Server) -> None:
     remote.sync()
     del stock.items[1]
     stock.instead = lambda seen, reply: (
-        _json({"items": [stock.items[0]], "pageInfo": {"nextCursor": cursor_to(1)}})
+        as_json({"items": [stock.items[0]], "pageInfo": {"nextCursor": cursor_to(1)}})
         if is_listing(seen)
         else None
     )
@@ -214,7 +132,7 @@ def test_a_listing_of_ever_new_pages_ends_too(server: Server, monkeypatch: pytes
     monkeypatch.setattr(remote_module, "MOST_PAGES", 5)
     stock, remote = remote_of(server)
     stock.instead = lambda seen, reply: (
-        _json({"items": [], "pageInfo": {"nextCursor": cursor_to(len(server.seen))}})
+        as_json({"items": [], "pageInfo": {"nextCursor": cursor_to(len(server.seen))}})
         if is_listing(seen)
         else None
     )
@@ -230,7 +148,9 @@ def test_an_entity_that_goes_between_listing_and_reading_is_left_for_the_next_ti
         if not is_reading(seen):
             return None
         items = json.loads(reply.body)["items"]
-        return _json({"items": [i if i is None or i["metadata"]["name"] != "shop" else None for i in items]})
+        return as_json(
+            {"items": [i if i is None or i["metadata"]["name"] != "shop" else None for i in items]}
+        )
 
     stock.instead = nothing
     remote.sync()
@@ -257,7 +177,7 @@ def test_an_entity_that_changes_while_it_is_read_is_taken_next_time_and_then_at_
         if not is_reading(seen):
             return None
         count += 1
-        return _json({"items": [made("shop", etag=f"other-{count}", metadata={"title": f"Shop {count}"})]})
+        return as_json({"items": [made("shop", etag=f"other-{count}", metadata={"title": f"Shop {count}"})]})
 
     stock.instead = restless
     remote.sync()
@@ -326,9 +246,9 @@ def test_an_instance_that_sends_too_much_for_everything_is_given_up(server: Serv
     "answer",
     [
         Reply(body=b"<html>Sign in</html>"),
-        _json([]),
-        _json({"items": {}}),
-        _json({"items": [1, None, {"kind": 5}], "pageInfo": {"nextCursor": 7}}),
+        as_json([]),
+        as_json({"items": {}}),
+        as_json({"items": [1, None, {"kind": 5}], "pageInfo": {"nextCursor": 7}}),
         Reply(body=b"[" * 100_000),
         Reply(404),
         Reply(302, headers={"Location": "https://login.example.org/"}),
