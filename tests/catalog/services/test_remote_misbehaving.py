@@ -297,6 +297,20 @@ def test_an_entity_that_is_not_valid_here_is_a_problem_and_no_other_suffers(
     assert not any("169.254" in seen.path for seen in server.seen)
 
 
+def test_a_file_that_an_entity_names_is_never_read(server: Server) -> None:
+    place = {"annotations": {"backstage.io/managed-by-location": f"url:{server.base}/a.yaml"}}
+    spec = {
+        "type": "service",
+        "lifecycle": "production",
+        "owner": "platform",
+        "note": {"$text": "./secret.txt"},
+    }
+    _, remote = remote_of(server, made("shop", metadata=place, spec=spec))
+    remote.sync()
+    assert "files are not followed" in remote.problems["catalog.placeholder.unreadable"]
+    assert not any("secret" in seen.path for seen in server.seen)
+
+
 def test_what_the_instance_added_is_not_taken_and_what_it_shows_besides_is_reported(server: Server) -> None:
     shop = made(
         "shop",
