@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminURLInputWidget
 
 from catalog.models import Kind, Source, Sync
 from catalog.services.sources import create_source, delete_source, request_sync, update_source
@@ -17,7 +17,7 @@ from portal.access.admin import CuratedForm, FieldFilter, ModelAdmin, ReadOnlyAd
 
 FIELDS = (
     "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
-    "enabled", "interval", "stale_after",
+    "enabled", "interval", "stale_after", "view_url",
 )  # fmt: skip
 READING = ("state", "last_sync_at", "last_success_at", "last_error", "failures", "failing_since", "version")
 
@@ -29,6 +29,14 @@ class SourceForm(CuratedForm):
         required=False,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="Kinds it may bring; none chosen means the usual ones.",
+    )
+
+    view_url = forms.URLField(
+        required=False,
+        assume_scheme="https",
+        label="Portal",
+        widget=UnfoldAdminURLInputWidget,
+        help_text=Source._meta.get_field("view_url").help_text,
     )
 
     class Meta:
@@ -60,7 +68,7 @@ class SourceAdmin(ModelAdmin):
     actions = ("sync_chosen",)
     actions_detail = ("sync_now",)
     fieldsets = (
-        (None, {"fields": ("name", "type", "target", "branch", "pattern", "presence")}),
+        (None, {"fields": ("name", "type", "target", "branch", "pattern", "presence", "view_url")}),
         ("What it may bring", {"fields": ("allowed_kinds", "may_define_people", "priority")}),
         ("When it is read", {"fields": ("enabled", "interval", "stale_after")}),
         ("Last reading", {"fields": READING}),

@@ -61,6 +61,7 @@ class Collected:
         broken: files of which some document has no readable name; the same holds for what they declared before.
         outage: the root could not be read because its host is away for a while.
         read: files that were read whole, or are what they were.
+        kept: references that are known to be as they were, and were not read again.
         again: whether the next reading has to process everything once more.
         records: what came of each of them, for the next reading.
         hashes: fingerprint of what a declared or carried entity says, as far as it was computed.
@@ -80,6 +81,7 @@ class Collected:
     unread: dict[str, str] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     records: dict[str, FileRecord] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     partial: bool = False
@@ -96,11 +98,11 @@ class Collected:
     @property
     def entities(self) -> int:
         """How many there are."""
-        return len(self.declared) + len(self.carried)
+        return len(self.declared) + len(self.carried) + len(self.kept)
 
     def declares(self, ref: str) -> bool:
-        return ref in self.declared or ref in self.carried
+        return ref in self.declared or ref in self.carried or ref in self.kept
 
     def references(self) -> set[str]:
         """Everything it declares."""
-        return self.declared.keys() | self.carried.keys()
+        return self.declared.keys() | self.carried.keys() | self.kept

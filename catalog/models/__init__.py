@@ -4,6 +4,7 @@ from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribu
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.health import MissingTarget, SyncCount
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.remote import RemoteEntry, RemoteReport
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.revision import Alias, Revision, RevisionAttribute, RevisionRelation
 from catalog.models.source import Claim, Contender, Problem, Source, SourceFile, Sync
@@ -26,6 +27,8 @@ __all__ = [
     "Problem",
     "Quarantine",
     "Relation",
+    "RemoteEntry",
+    "RemoteReport",
     "Revision",
     "RevisionAttribute",
     "RevisionRelation",

@@ -19,6 +19,7 @@ class Source(models.Model):
         URL = "url", "Address of a file (also on a Git host)"
         GIT = "git", "Git repository"
         FILE = "file", "File or folder on this machine"
+        REMOTE = "remote", "Another instance"
 
     class RegisteredBy(models.TextChoices):
         API = "api", "REST"
@@ -33,14 +34,24 @@ class Source(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=120, unique=True)
     type = models.CharField(max_length=10, choices=Type, default=Type.URL)
-    target = models.CharField(max_length=2000, help_text="Address, repository, folder, file or pattern.")
+    target = models.CharField(
+        max_length=2000,
+        help_text="Address, repository, folder, file or pattern; of another instance https://HOST/api/catalog.",
+    )
     branch = models.CharField(
         max_length=200, blank=True, help_text="Git: branch or tag; empty means the default branch."
     )
     pattern = models.CharField(
         max_length=300,
         blank=True,
-        help_text="Which files, such as **/catalog-info.yaml. Empty means the usual names.",
+        help_text="Which files, such as **/catalog-info.yaml. Empty means the usual names. Of another instance: which "
+        "entities, such as kind=component,kind=api. Empty means all.",
+    )
+    view_url = models.URLField(
+        max_length=500,
+        blank=True,
+        verbose_name="portal",
+        help_text="Another instance: address of its pages, for links to its entities. Empty for none.",
     )
     entity_ref = CodePointField(
         max_length=200, help_text="Reference of the Location entity that stands for it."

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from catalog.exceptions import SourceTakenError
 from catalog.ingest.locations import generated_name
+from catalog.ingest.remote import filters_of
 from catalog.models import Source
+from catalog.query import parse_filters
 from catalog.refs import LocationRef
 from catalog.selectors import rivals_of
 from catalog.services.publishing import withdraw_source
@@ -22,9 +25,11 @@ from portal.jobs.models import Job
 from portal.jobs.services import enqueue, remove_schedule, set_schedule
 
 SYNC_JOB = "catalog.sync_source"
+#: The address of an entity there has to fit into the columns for addresses.
+LONGEST_REMOTE = 1_000
 AUDITED = (
     "name", "type", "target", "branch", "pattern", "presence", "allowed_kinds", "may_define_people", "priority",
-    "enabled", "interval", "stale_after",
+    "enabled", "interval", "stale_after", "view_url",
 )  # fmt: skip
 
 
@@ -52,6 +57,14 @@ def _check(source: Source) -> None:
         )
     if "\0" in source.target:
         raise InputError("The target has a NUL character in it.", code="catalog.source.target-nul")
+    if source.view_url and not source.view_url.startswith(("http://", "https://")):
+        raise InputError(
+            f"{source.view_url[:80]!r} is no address of a portal.",
+            code="catalog.source.view-url",
+            remedy="Write it as https://backstage.example.com.",
+        )
+    if source.type == Source.Type.REMOTE:
+        _check_remote(source)
     if source.type == Source.Type.FILE and source.registered_by in (
         Source.RegisteredBy.API,
         Source.RegisteredBy.ADMIN,
@@ -61,6 +74,22 @@ def _check(source: Source) -> None:
             code="catalog.source.file-refused",
             remedy="Run `manage.py source add PATH` on the server.",
         )
+
+
+def _check_remote(source: Source) -> None:
+    parts = urlsplit(source.target)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise InputError(
+            f"{source.target[:200]!r} is no address of a catalog API.",
+            code="catalog.source.target-remote",
+            remedy="Write it as https://backstage.example.com/api/catalog.",
+        )
+    if len(source.target) > LONGEST_REMOTE:
+        raise InputError(
+            f"The address of another instance has at most {LONGEST_REMOTE} characters.",
+            code="catalog.source.target-remote",
+        )
+    parse_filters(filters_of(source.pattern))
 
 
 def people_source(name: str) -> str:

@@ -24,6 +24,7 @@ Steps = tuple[str | int, ...]
 TYPES: dict[str, type] = {
     "name": str, "type": str, "target": str, "branch": str, "pattern": str, "presence": str, "allowed_kinds": list,
     "may_define_people": bool, "priority": int, "enabled": bool, "interval": int,
+    "view_url": str,
 }  # fmt: skip
 WORDS: dict[type, str] = {
     str: "a text", int: "a whole number", bool: "true or false", list: "a list", dict: "a mapping",

@@ -19,6 +19,7 @@ from catalog.ingest.collected import Collected
 from catalog.ingest.description import SourceDescription
 from catalog.ingest.problems import Problem as Finding
 from catalog.ingest.records import FileRecord, engine_fingerprint
+from catalog.ingest.remote import RemoteReading
 from catalog.ingest.sources import Known, ReadSession
 from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, EntityDocument, Source, Sync
@@ -31,6 +32,7 @@ from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.claims import note_claims
 from catalog.services.publishing.compare import Plan, chunks
 from catalog.services.publishing.revisions import forget_old_versions
+from catalog.services.remote import read_remote, remember_remote
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
 from catalog.services.sources import people_source, request_sync
 from catalog.services.sources_file import declared_rules
@@ -157,8 +159,7 @@ def _read_and_publish(
         gate=ConnectionGate(cancelled=context.stopped),
     ) as session:
         rules_of = f"{engine_fingerprint()}.{kinds}.{description.fingerprint}"
-        last = "" if force else source.version
-        reading = _Reading(source, sync, rules_of, session.fingerprint, last, known, steps)
+        reading = _Reading(source, sync, rules_of, session.fingerprint, force, known, steps)
         try:
             return _compare_and_publish(context, reading, description, registry, session)
         except CancelledError:
@@ -180,14 +181,15 @@ class _Reading:
         sync: Sync,
         rules: str,
         reach: str,
-        last: str,
+        force: bool,
         known: Mapping[str, Known],
         steps: _Steps,
     ) -> None:
-        self.source, self.sync, self.last, self.known, self.steps = source, sync, last, known, steps
+        self.source, self.sync, self.force, self.known, self.steps = source, sync, force, known, steps
+        self.last = "" if force else source.version
         self.rules, self.fingerprint = rules, f"{rules}.{reach}"
         self._standing = source.version
-        self.partial = last.startswith(f"{self.fingerprint}:")
+        self.partial = self.last.startswith(f"{self.fingerprint}:")
 
     def earlier(self) -> dict[str, FileRecord] | None:
         """What came of the files the last time; None where it has to be found out anew."""
@@ -233,11 +235,27 @@ def _compare_and_publish(
     steps.end("asked")
     if not reading.partial:
         reading.begin()
-    earlier = reading.earlier()
-    found = collect(description, session=session, registry=registry, progress=progress, earlier=earlier)
-    found.version = version or session.composite_version()
+    remote: RemoteReading | None = None
+    if source.type == Source.Type.REMOTE:
+        found, remote = read_remote(
+            source,
+            description,
+            session=session,
+            registry=registry,
+            fingerprint=reading.rules,
+            force=reading.force,
+            progress=progress,
+        )
+    else:
+        earlier = reading.earlier()
+        found = collect(description, session=session, registry=registry, progress=progress, earlier=earlier)
+        found.version = version or session.composite_version()
     steps.end("read")
-    if reading.is_last(found.version):
+    again = remote is not None and remote.fetched > 0  # somebody deleted by hand what it still lists
+    if reading.is_last(found.version) and not again:
+        if remote is not None:
+            with context.writing():
+                remember_remote(source, sync, remote, found, None)
         reading.end(found.version)
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
@@ -270,6 +288,8 @@ def _compare_and_publish(
         declared = None if found.unread or found.broken or found.failed else found.references()
         note_claims(source, lost=plan.lost, declared=declared, now=sync.started_at)
         remember_files(source=source, known=reading.known, places=session.files_to_remember(), found=found)
+        if remote is not None:
+            remember_remote(source, sync, remote, found, plan)
         if source.may_define_people:
             _define_people(context, source, anew=not found.partial)
         if counts.anything:

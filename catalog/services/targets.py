@@ -9,7 +9,12 @@ from catalog.models import Source
 
 
 def guess_type(target: str) -> str:
-    """What a target most likely is: an address ending in .git or over ssh is a repository, a path is a file."""
+    """What a target most likely is: an address ending in .git or over ssh is a repository, a path is a file.
+
+    One that ends in /api/catalog is that of another instance.
+    """
+    if target.startswith(("http://", "https://")) and target.rstrip("/").endswith("/api/catalog"):
+        return Source.Type.REMOTE
     if target.startswith(("http://", "https://")) and not target.rstrip("/").endswith(".git"):
         return Source.Type.URL
     if target.startswith(("http://", "https://", "ssh://", "git@", "file://")) or target.endswith(".git"):
@@ -23,7 +28,7 @@ def absolute_target(type: str, target: str, *, folder: Path) -> str:
         return str(_absolute(target, folder))
     if type == Source.Type.GIT and "://" not in target and not target.startswith("git@"):
         return _absolute(target, folder).as_uri()
-    return target
+    return target.rstrip("/") if type == Source.Type.REMOTE else target
 
 
 def _absolute(target: str, folder: Path) -> Path:

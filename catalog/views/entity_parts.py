@@ -9,7 +9,8 @@ import orjson
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from catalog.models import Entity, Problem
+from catalog.ingest.remote import page_address
+from catalog.models import Entity, Problem, Source
 from catalog.presenters.definition import SHOWN_OPERATIONS, read_definition
 from catalog.presenters.entity import (
     LONG_GROUP,
@@ -22,6 +23,7 @@ from catalog.presenters.entity import (
 )
 from catalog.presenters.problem import at_line, file_name
 from catalog.presenters.refs import entity_url
+from catalog.presenters.remote import instance_name
 from catalog.presenters.rows import entity_row
 from catalog.presenters.source_text import language_of, source_text
 from catalog.query.conflicts import Conflicts
@@ -221,7 +223,10 @@ def origin(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
     source = entity.source
     fresh = freshness_of(entity)
     level, text = outcome_of("failed" if source.last_error else None, source.enabled) if source else ("", "")
+    remote = source is not None and source.type == Source.Type.REMOTE and entity.ref != source.entity_ref
     return {
+        "instance": instance_name(source.target) if source is not None and remote else "",
+        "instance_url": page_address(source.view_url, entity.ref) if source is not None and remote else "",
         "source": {"name": source.name, "url": reverse("catalog:source", args=[source.pk])}
         if source
         else None,

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.contrib import messages
 from django.db.models import Count, IntegerField, OuterRef, Subquery, Value
@@ -16,19 +17,25 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST, require_safe
 
-from catalog.models import Entity, Problem, Quarantine, Source, Sync
+from catalog.models import Entity, Problem, Quarantine, RemoteReport, Source, Sync
 from catalog.presenters.problem import ProblemView
+from catalog.presenters.remote import RemoteView, remote_view
 from catalog.query.conflicts import Conflicts
 from catalog.services.sources import request_sync
 from catalog.views.problems import present
-from catalog.views.viewing import admin_address, viewer_of, with_query
+from catalog.views.viewing import admin_address, kinds_for, viewer_of, with_query
 from portal.access.viewer import CURATE, Viewer
 from portal.core.errors import NotAllowedError
 from portal.jobs.models import Job
 
 PAGE = 100
 SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
-_ICONS = {Source.Type.GIT: "branch", Source.Type.URL: "link", Source.Type.FILE: "folder"}
+_ICONS = {
+    Source.Type.GIT: "branch",
+    Source.Type.URL: "link",
+    Source.Type.FILE: "folder",
+    Source.Type.REMOTE: "external",
+}
 _OUTCOMES = {
     Sync.State.RUNNING: ("run", "Reading"),
     Sync.State.UNCHANGED: ("ok", "Unchanged"),
@@ -122,6 +129,8 @@ class SourcePage:
     conflicts_url: str = ""
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
+    view_url: str = ""
+    remote: RemoteView | None = None
 
 
 def outcome_of(state: str | None, enabled: bool = True) -> tuple[str, str]:
@@ -223,8 +232,9 @@ def sources(request: HttpRequest) -> HttpResponse:
     return render(request, "catalog/sources.html", {"page": context})
 
 
-def _found(viewer: Viewer, key: uuid.UUID, action: str = "view") -> Source:
-    source = Source.objects.visible_to(viewer, action).filter(pk=key).first()
+def _found(viewer: Viewer, key: uuid.UUID, action: str = "view", **more: Subquery) -> Any:
+    """A source. ``more`` are attributes to read with it."""
+    source = Source.objects.visible_to(viewer, action).filter(pk=key).annotate(**more).first()
     if source is None:
         raise Http404("There is no such source.")
     return source
@@ -280,7 +290,10 @@ def _page(viewer: Viewer, source: Source) -> SourcePage:
 def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     """One source: how fresh it is, what it brought, what is wrong with it, its last readings."""
     viewer = viewer_of(request)
-    found = _found(viewer, key)
+    reports = (
+        RemoteReport.objects.visible_to(viewer).filter(source=OuterRef("pk")).order_by("-created_at", "-pk")
+    )
+    found = _found(viewer, key, report=Subquery(reports.values("data")[:1]))
     page = _page(viewer, found)
     counted = _counts(viewer, [found])[found.pk]
     page.entities, page.entities_url = counted.entities, _entities_url(found)
@@ -298,6 +311,9 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         )
     syncs = Sync.objects.visible_to(viewer).filter(source=found).order_by("-started_at")[:SHOWN_SYNCS]
     page.syncs = [_sync_row(row) for row in syncs]
+    if found.type == Source.Type.REMOTE:
+        page.view_url = found.view_url
+        page.remote = remote_view(found.report, kinds_for(viewer)) if found.report else None
     return render(request, "catalog/source.html", {"page": page})
 
 

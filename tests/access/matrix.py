@@ -156,6 +156,7 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/validate-entity", member=403, staff=400, method="POST", data={}),
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
+    operation("catalog/v1/sources/<uuid:id>/remote-report", "catalog/v1/sources/{source}/remote-report", member=404),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("schema/"),
 )  # fmt: skip

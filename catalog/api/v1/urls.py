@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api.v1 import health, history
+from catalog.api.v1 import health, history, remote
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
@@ -19,4 +19,5 @@ urlpatterns = [
     path("conflicts", health.ConflictsView.as_view(), name="conflicts"),
     path("references", health.ReferencesView.as_view(), name="references"),
     path("references/pointers", health.PointersView.as_view(), name="pointers"),
+    path("sources/<uuid:id>/remote-report", remote.RemoteReportView.as_view(), name="remote-report"),
 ]

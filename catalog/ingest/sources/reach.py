@@ -126,12 +126,30 @@ class Reach:
             CredentialError: the credential of the connection cannot be had.
             ServiceUnavailableError: the host is left alone for now.
         """
-        client = self._client(config)
+        return self._through_gate(config, partial(self._client(config).get, url, **options))
+
+    def ask(self, method: str, url: str, config: HostConfig | None, **options: Any) -> Response:
+        """One call to an API, with the credential of its host. Arguments as :meth:`portal.core.http.Client.request`.
+
+        Raises:
+            NotFoundError, HttpStatusError: the answer is no success.
+            and as :meth:`get`.
+        """
+        request = self._client(config).request
+
+        def call(**auth: Any) -> Response:
+            response = request(method, url, **options, **auth)
+            response.raise_for_status()
+            return response
+
+        return self._through_gate(config, call)
+
+    def _through_gate(self, config: HostConfig | None, send: Callable[..., Response]) -> Response:
         if config is None:
-            return client.get(url, **options)
+            return send()
         auth = config.authorization()
         with self._gate.call(config) as call:
-            response = client.get(url, auth=auth, **options)
+            response = send(auth=auth)
             call.pause = response.pause
         return response
 

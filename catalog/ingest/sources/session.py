@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 
@@ -22,6 +22,7 @@ from catalog.refs import LocationRef
 from portal.connections.hosts import Gate, HostConfig, OpenGate
 from portal.core.errors import CallboardError, InputError, NotFoundError, TooLargeError
 from portal.core.git import is_commit_id
+from portal.core.http import Response
 from portal.core.process import CancelledError
 
 #: Bytes of files kept at hand, since one file is often named by several documents.
@@ -197,6 +198,25 @@ class ReadSession:
         self.bytes += len(file.data)
         self._keep(location, file)
         return file
+
+    def ask(self, method: str, url: str, **options: Any) -> Response:
+        """One call to the API of another instance, with the credential of its host.
+
+        Args:
+            options: of :meth:`portal.core.http.Client.request`.
+
+        Raises:
+            NotFoundError, HttpStatusError: the answer is no success; a redirect is none.
+            TooLargeError: the answer is larger than may be read.
+            CallboardError: it cannot be had just now, or not at all.
+        """
+        self.check()
+        return self._reach.ask(method, url, self._reach.config(url), **options)
+
+    def connection_name(self, url: str) -> str:
+        """The connection whose credential goes with an address; empty where there is none."""
+        config = self._reach.config(url)
+        return config.name if config is not None else ""
 
     # ---------------------------------------------------------------------------------------------- unchanged or not
 

@@ -1,4 +1,7 @@
-"""``manage.py source``: register, list and remove what the catalog reads; apply the file that lists it."""
+"""``manage.py source``: register, list and remove what the catalog reads; apply the file that lists it.
+
+For another instance also: what of it was taken (report), and its registered locations as sources of our own (migrate).
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from catalog.management.remote import migration_lines, report_lines
 from catalog.management.waiting import wait_for_job, why_unread
 from catalog.models import Source
 from catalog.services.declared_sources import Applied, apply_declared_sources
+from catalog.services.remote_migration import migrate_remote
+from catalog.services.remote_report import latest_report
 from catalog.services.sources import create_source, delete_source, request_sync
 from catalog.services.targets import absolute_target, guess_type
 from portal.access.viewer import Viewer
@@ -21,7 +27,9 @@ from portal.core.errors import CallboardError
 
 
 class Command(BaseCommand):
-    help = "Register (add), list or remove sources of the catalog, or apply a file of them."
+    help = (
+        "Register (add), list, remove, report on or migrate sources of the catalog, or apply a file of them."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -30,14 +38,20 @@ class Command(BaseCommand):
         )
         add.add_argument(
             "target",
-            help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS.",
+            help="https://… of a descriptor, https://….git or ssh://…, a path below CALLBOARD_FILE_ROOTS, or"
+            " https://…/api/catalog of another instance.",
         )
         add.add_argument("--name", default="", help="What people call it.")
-        add.add_argument(
-            "--type", choices=Source.Type.values, help="url, git or file; guessed from the target."
-        )
+        add.add_argument("--type", choices=Source.Type.values, help="Guessed from the target.")
         add.add_argument("--branch", default="", help="Git: branch or tag.")
-        add.add_argument("--pattern", default="", help="Which files, such as **/catalog-info.yaml.")
+        add.add_argument(
+            "--pattern",
+            default="",
+            help="Which files, such as **/catalog-info.yaml; of another instance which entities, such as kind=api.",
+        )
+        add.add_argument(
+            "--view", default="", metavar="URL", help="Another instance: address of its pages, for links."
+        )
         add.add_argument(
             "--allow", action="append", default=[], metavar="KIND", help="Kinds it may bring, repeatable."
         )
@@ -52,6 +66,18 @@ class Command(BaseCommand):
         remove = actions.add_parser("remove", help="Remove a source with everything it declared.")
         remove.add_argument("name")
         remove.add_argument("--json", action="store_true")
+        report = actions.add_parser(
+            "report", help="Another instance: what was taken from it and what was lost."
+        )
+        report.add_argument("name")
+        report.add_argument("--json", action="store_true")
+        migrate = actions.add_parser(
+            "migrate",
+            help="Another instance: register here what is registered there. Without --apply only shown.",
+        )
+        migrate.add_argument("name")
+        migrate.add_argument("--apply", action="store_true", help="Register them.")
+        migrate.add_argument("--json", action="store_true")
         apply = actions.add_parser("apply", help="Make the sources what a file says.")
         apply.add_argument("--file", default="", help="YAML file; without it that of CALLBOARD_SOURCES.")
         apply.add_argument("--check", action="store_true", help="Only show what would be done.")
@@ -75,6 +101,7 @@ class Command(BaseCommand):
             "branch": options["branch"],
             "pattern": options["pattern"],
             "allowed_kinds": options["allow"],
+            "view_url": options["view"],
         }
         if options["interval"] is not None:
             values["interval"] = options["interval"]
@@ -111,13 +138,29 @@ class Command(BaseCommand):
             self._say(options, text, id=str(source.pk), name=source.name, type=source.type, target=source.target,
                       state=source.state, last_success_at=when)  # fmt: skip
 
-    def _remove(self, options: dict[str, Any]) -> None:
-        actor = Viewer.system("command line")
-        source = Source.objects.visible_to(actor).filter(name=options["name"]).first()
+    def _named(self, options: dict[str, Any]) -> Source:
+        rows = Source.objects.visible_to(Viewer.system("command line"))
+        source: Source | None = rows.filter(name=options["name"]).first()
         if source is None:
             raise CommandError(
                 f"There is no source named {options['name']}; `manage.py source list` shows them."
             )
+        return source
+
+    def _report(self, options: dict[str, Any]) -> None:
+        source = self._named(options)
+        data = latest_report(Viewer.system("command line"), source).data
+        self._say(options, "\n".join(report_lines(data)), source=source.name, **data)
+
+    def _migrate(self, options: dict[str, Any]) -> None:
+        source, apply = self._named(options), options["apply"]
+        migration = migrate_remote(actor=Viewer.system("command line"), source=source, apply=apply)
+        text = "\n".join(migration_lines(source.name, migration, apply=apply))
+        self._say(options, text, source=source.name, applied=apply, **asdict(migration))
+
+    def _remove(self, options: dict[str, Any]) -> None:
+        actor = Viewer.system("command line")
+        source = self._named(options)
         removed = delete_source(actor=actor, source=source)
         self._say(
             options,

@@ -7,8 +7,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.models import Entity, Problem, Source
+from catalog.ingest.remote import RemoteReading
+from catalog.models import Entity, Problem, RemoteEntry, Source, Sync
 from catalog.query.memory import memory
+from catalog.refs import LocationRef
+from catalog.services.remote_report import store_report
 from portal.access.models import User
 from portal.plugins.registry import registry
 from tests.catalog.views.conftest import BOOKINGS, MOST_STATEMENTS
@@ -34,6 +37,19 @@ def sources(transactional_db: None, catalog: dict[str, Entity]) -> Source:
         owner_ref=BOOKINGS, entity_ref="component:default/booking-api", first_seen_at=now, last_seen_at=now,
     )  # fmt: skip
     return made[0]
+
+
+def _with_report(source: Source) -> None:
+    """Make the source another instance that was read, with every sort of loss."""
+    Source.objects.filter(pk=source.pk).update(type=Source.Type.REMOTE, view_url="https://0.example.org")
+    sync = Sync.objects.create(source=source, actor="test", started_at=source.created_at)
+    for number, outcome in enumerate(RemoteEntry.Outcome.values):
+        RemoteEntry.objects.create(
+            source=source, ref=f"component:default/c{number}", kind="component", outcome=outcome, status_error="bad",
+            lost=[["a", "b:c/d"]], lost_count=1,
+        )  # fmt: skip
+    reading = RemoteReading(complete=True, locations=[LocationRef("url", "https://0.example.org/a.yaml")])
+    store_report(source=source, sync=sync, reading=reading, kept=set())
 
 
 @pytest.mark.django_db(transaction=True)
@@ -74,6 +90,7 @@ def sources(transactional_db: None, catalog: dict[str, Entity]) -> Source:
         "/catalog/?fresh=stale&refs=nothing",
         "/catalog/sources/",
         "one source",
+        "another instance",
     ],
 )
 def test_a_page_right_after_a_publication_takes_at_most_twelve_statements(
@@ -81,7 +98,10 @@ def test_a_page_right_after_a_publication_takes_at_most_twelve_statements(
 ) -> None:
     reader = Client()
     reader.force_login(person)
-    address = f"/catalog/sources/{sources.pk}/" if address == "one source" else address
+    if address == "another instance":
+        _with_report(sources)
+    if address in ("one source", "another instance"):
+        address = f"/catalog/sources/{sources.pk}/"
     memory.forget()
     registry.forget_switches()
     with CaptureQueriesContext(connection) as caught:
