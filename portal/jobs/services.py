@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, F, Q, Value
 from django.db.models.functions import Least
@@ -21,7 +22,7 @@ from portal.jobs import doorbell
 from portal.jobs.models import Job, Schedule
 from portal.jobs.registry import job_kind, tries_of
 
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=settings.CALLBOARD_JOB_LEASE)
 RING_AGAIN = timedelta(seconds=5)
 KEPT = timedelta(days=30)
 COALESCE_TRIES = 5
