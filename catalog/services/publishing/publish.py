@@ -61,6 +61,7 @@ from portal.core.errors import ServiceUnavailableError
 
 Writing = Callable[[], AbstractContextManager[None]]
 Progress = Callable[[int, int, str], None]
+Inherit = Callable[[set[UUID]], None]
 SQLITE_SECONDS = 1.0
 #: Entities that are worked on between two pieces of a COPY.
 STEP = 250
@@ -99,6 +100,7 @@ def publish(
     writing: Writing,
     progress: Progress,
     look: Callable[[Plan], None] = lambda plan: None,
+    inherit: Inherit = lambda heirs: None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
@@ -106,6 +108,7 @@ def publish(
         cause: who or what changes it, and why entities go that are not declared any more.
         writing: gives the transaction to write in (fenced by the job).
         look: sees each comparison before it is written, and may change it.
+        inherit: told of new heirs, in the transaction that makes them heirs.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
@@ -123,6 +126,7 @@ def publish(
         cause=cause,
         writing=writing,
         progress=progress,
+        inherit=inherit,
     )
 
 
@@ -135,6 +139,7 @@ def apply_plans(
     writing: Writing,
     progress: Progress,
     restored: Mapping[str, Revision] | None = None,
+    inherit: Inherit = lambda heirs: None,
 ) -> tuple[Counts, Plan]:
     """Write what ``plan_of`` says until there is nothing left to write.
 
@@ -145,6 +150,7 @@ def apply_plans(
         source: whose entities these are; None for such as nobody declares.
         cause: who or what changes the catalog.
         restored: entities that come back, with the last version they had.
+        inherit: told of new heirs, in the transaction that makes them heirs.
 
     Raises:
         ServiceUnavailableError: others were faster every time.
@@ -163,7 +169,9 @@ def apply_plans(
             with writing():
                 undisturbed = claim_version(ENTITIES, seen)
                 if undisturbed:
+                    earlier = set(counts.heirs)
                     writer.write(part, counts)
+                    inherit(counts.heirs - earlier)
             seen += 1
             progress(counts.added + counts.changed, len(declared), "Writing")
         if undisturbed:
