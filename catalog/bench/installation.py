@@ -44,11 +44,15 @@ class Installation:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def manage(self, *arguments: str) -> str:
-        """Run ``manage.py``; returns what it printed."""
+    def manage(self, *arguments: str, typed: str = "") -> str:
+        """Run ``manage.py``; returns what it printed.
+
+        Args:
+            typed: its standard input.
+        """
         answer = subprocess.run(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-            env=self.env, capture_output=True, text=True, check=False,
+            env=self.env, input=typed, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if answer.returncode:
             raise RuntimeError(f"manage.py {' '.join(arguments)} failed:\n{answer.stdout}{answer.stderr}")

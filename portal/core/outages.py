@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
 
 from django.db import InterfaceError, OperationalError
 
@@ -22,25 +21,18 @@ _POSTGRESQL_AWAY = ("08", "53", "57P")
 def outage_of(error: BaseException) -> ServiceUnavailableError | None:
     """The error to show for one that says that something below us is away or full; None for any other one.
 
-    Looks at what it was raised from as well.
+    Looks at what it was raised from as well, but not at what was being handled then: that may be a defect of ours.
     """
-    for one in _chain(error):
+    one: BaseException | None = error
+    while one is not None:
         if isinstance(one, ServiceUnavailableError):
             return one
         if isinstance(one, OSError) and one.errno in _FULL:
             return _disk_full()
         if isinstance(one, OperationalError | InterfaceError) and (found := _of_database(one)) is not None:
             return found
+        one = one.__cause__
     return None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)
 
 
 def _of_database(error: Exception) -> ServiceUnavailableError | None:

@@ -49,6 +49,7 @@ class Fleet(Installation):
             "CALLBOARD_SYNC_INTERVAL": str(INTERVAL),
             "CALLBOARD_EGRESS_ALLOW": reach,
             "CALLBOARD_BEHIND_PROXY": "false",
+            "CALLBOARD_STATIC_ROOT": str(folder / "static"),
             "TMPDIR": str(folder / "tmp"),
         }
         # If this process is killed, nobody is left to stop the others; then Linux does it.

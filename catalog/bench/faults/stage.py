@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 import time
 from collections import Counter
@@ -83,16 +84,19 @@ class Stage:
         self.postgresql, self.redis = postgresql, redis
         self.random = random.Random(outcome.seed)  # noqa: S311  (no secret)
         self.steps: Counter[str] = Counter()
+        self.password = secrets.token_urlsafe(16)
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._files = files
         self.client: Client
         self.drivers: list[Driver] = []
 
-    def set_up(self) -> None:
+    def set_up(self, *, pages: bool) -> None:
         """Database, token, sources, processes; the first reading of everything is done when it returns."""
         self.fleet.manage("migrate", "-v", "0")
-        self.fleet.manage("user", "create", "bench", "--staff")
+        if pages:
+            self.fleet.manage("collectstatic", "--no-input", "-v", "0")
+        self.fleet.manage("user", "create", "bench", "--staff", "--password", typed=f"{self.password}\n")
         made = self.fleet.manage_json("token", "create", "--user", "bench", "--name", "bench")
         listed = self.fleet.folder / "sources.yaml"
         listed.write_bytes(orjson.dumps({"sources": [tree.source for tree in self.trees]}))
@@ -188,7 +192,7 @@ class Stage:
 
 @contextmanager
 def stage(
-    scenario: str, *, database: str, broker: str, seed: int, say: Say, data: Path | None = None
+    scenario: str, *, database: str, broker: str, seed: int, say: Say, data: Path | None = None, pages: bool = False
 ) -> Iterator[Stage]:
     """An installation of its own, under no load yet.
 
@@ -196,6 +200,7 @@ def stage(
         database: ``sqlite`` or ``postgresql``.
         broker: ``folder`` or ``redis``.
         data: the data folder, where it is not to be in the temporary one.
+        pages: whether people's pages will be asked for, too.
 
     Raises:
         ServerFailedError: PostgreSQL or Redis is needed and not installed.
@@ -219,6 +224,6 @@ def stage(
         )
         stack.callback(fleet.stop)
         made = Stage(fleet, usual_trees(folder / "sources", seed), files, outcome, say, server, redis)
-        made.set_up()
+        made.set_up(pages=pages)
         yield made
         outcome.seconds = time.monotonic() - started

@@ -140,9 +140,16 @@ def _outage(request: HttpRequest, outage: errors.ServiceUnavailableError) -> Htt
     if wants_json(request):
         answer = _json(request, outage)
     else:
-        shell = {"title": settings.CALLBOARD_TITLE, "theme": theme_of(request)}
-        context = {"shell": shell, "problem_id": request_id.get(), "outage": outage}
-        answer = HttpResponse(loader.get_template("errors/500.html").render(context), status=outage.status)
+        context = {
+            "shell": {"title": settings.CALLBOARD_TITLE, "theme": theme_of(request)},
+            "status": HTTPStatus(outage.status),
+            "problem_id": request_id.get(),
+            "title": "Not just now",
+            "lede": outage.message,
+            "remedy": outage.remedy,
+        }
+        page = loader.get_template("errors/door.html").render(context)
+        answer = HttpResponse(page, status=outage.status)
     answer["Retry-After"] = str(RETRY_AFTER)
     return answer
 
