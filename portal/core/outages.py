@@ -1,9 +1,10 @@
-"""What a failing database, disk or broker means in words: it is nobody's mistake, and it passes."""
+"""What a failing database, disk or Redis means in words: it is nobody's mistake, and it passes."""
 
 from __future__ import annotations
 
 import errno
 
+import redis
 from django.db import InterfaceError, OperationalError
 
 from portal.core.errors import ServiceUnavailableError
@@ -29,6 +30,12 @@ def outage_of(error: BaseException) -> ServiceUnavailableError | None:
             return one
         if isinstance(one, OSError) and one.errno in _FULL:
             return _disk_full()
+        if isinstance(one, redis.ConnectionError | redis.TimeoutError):
+            return ServiceUnavailableError(
+                "Redis does not answer just now, and this needs it.",
+                code="cache.away",
+                remedy="Try again in a minute. Nothing that was stored is lost, and queued work goes on by itself.",
+            )
         if isinstance(one, OperationalError | InterfaceError) and (found := _of_database(one)) is not None:
             return found
         one = one.__cause__

@@ -60,6 +60,7 @@ class Outage:
     Attributes:
         begin, end: make it fail, mend it.
         code: of the error that clients have to be told; empty where they must not notice.
+        page: whether somebody who signs in has to see a page that says so.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Outage:
     begin: Callable[[Stage], None]
     end: Callable[[Stage], None]
     code: str = ""
+    page: bool = False
 
 
 def outage(name: str, *, database: str, broker: str, seed: int, say: Say) -> Outcome:
@@ -86,7 +88,7 @@ def outage(name: str, *, database: str, broker: str, seed: int, say: Say) -> Out
             say(f"{name}: it fails")
             kind.begin(on)
             try:
-                _look(on, kind.code)
+                _look(on, kind)
                 time.sleep(AROUND)
             finally:
                 kind.end(on)
@@ -100,13 +102,10 @@ def outage(name: str, *, database: str, broker: str, seed: int, say: Say) -> Out
 # ------------------------------------------------------------------------------------------------ what people are told
 
 
-def _look(on: Stage, code: str) -> None:
-    """Programs and people are told what is wrong and what to do, within half a minute; or nothing is wrong for them.
-
-    Args:
-        code: of the error; empty where everything has to go on as usual.
-    """
-    until = time.monotonic() + (30 if code else 3)
+def _look(on: Stage, kind: Outage) -> None:
+    """Programs and people are told what is wrong and what to do, within half a minute; or nothing is wrong for them."""
+    code = kind.code
+    until = time.monotonic() + (30 if code else 5)
     told = shown = ""
     while time.monotonic() < until and not (told and shown):
         name = f"component:default/{on.trees[0].anchor}"
@@ -122,8 +121,8 @@ def _look(on: Stage, code: str) -> None:
         time.sleep(0.3)
     if code not in told or bool(code) != bool(told):
         on.outcome.note("unclear answers", [f"expected {code or 'no error'}, got {told[:300] or 'no error'}"])
-    if bool(code) != bool(shown):
-        on.outcome.note("unclear page", [f"expected {code or 'no error'}, got {shown[:300] or 'no error'}"])
+    if kind.page != bool(shown):
+        on.outcome.note("unclear page", [f"expected {'one' if kind.page else 'no error'}, got {shown[:300] or 'none'}"])
 
 
 def _sign_in(on: Stage) -> httpx.Response:
@@ -224,11 +223,11 @@ BOTH_DATABASES, BOTH_BROKERS = ("sqlite", "postgresql"), ("folder", "redis")
 OUTAGES = {
     "postgresql-restart": Outage(
         "PostgreSQL stops at once and comes back", ("postgresql",), BOTH_BROKERS, _stop_postgresql,
-        _start_postgresql, code="database.away",
+        _start_postgresql, code="database.away", page=True,
     ),
     "redis-flush": Outage("Redis is emptied", BOTH_DATABASES, ("redis",), _flush_redis, _nothing),
     "redis-restart": Outage("Redis stops at once and comes back empty", BOTH_DATABASES, ("redis",), _stop_redis,
-                            _start_redis),
+                            _start_redis, page=True),
     "disk-full": Outage("The disk of the data folder is full", ("sqlite",), ("folder",), _fill, _make_room,
-                        code="storage.full"),
+                        code="storage.full", page=True),
 }  # fmt: skip
