@@ -79,7 +79,12 @@ class Installation:
         for name, command in self.commands(workers, threads).items():
             with (self.folder / f"{name}.log").open("ab") as log:
                 self.processes[name] = subprocess.Popen(
-                    command, env=self.env, stdout=log, stderr=log, cwd=settings.BASE_DIR, start_new_session=True
+                    command,
+                    env=self.env,
+                    stdout=log,
+                    stderr=log,
+                    cwd=settings.BASE_DIR,
+                    start_new_session=True,
                 )
         self.wait_until_ready()
 

@@ -151,7 +151,11 @@ class PostgreSQL(Server):
 
     def _run(self, program: str, *arguments: str) -> None:
         made = subprocess.run(
-            [self._binaries / program, *arguments], capture_output=True, text=True, check=False, **self._as_user()
+            [self._binaries / program, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            **self._as_user(),
         )
         if made.returncode:
             raise ServerFailedError(f"{program} failed: {made.stderr}")

@@ -12,7 +12,7 @@ import orjson
 
 from catalog.bench.faults.consistency import contradictions
 from catalog.models import Entity, Revision, Source, Sync
-from catalog.services.publishing.announce import CHANGED, CONTENT, CREATED, PLACE, RENAMED, REMOVED, RESTORED
+from catalog.services.publishing.announce import CHANGED, CONTENT, CREATED, PLACE, REMOVED, RENAMED, RESTORED
 from portal.audit.services import verify
 from portal.events.models import Event
 from portal.jobs.models import Job
@@ -123,7 +123,7 @@ def _content(row: Revision | Entity) -> tuple[Any, ...]:
 
 
 def _followed(row: Revision, since: Any, content: tuple[Any, ...]) -> Iterator[str]:
-    if since < row.until or row.end == Revision.End.CHANGED and since != row.until:
+    if since < row.until or (row.end == Revision.End.CHANGED and since != row.until):
         yield f"{row} ended {row.until}, the next one began {since}"
     # A document that had an error and has it no more is another version of the same text.
     if row.end == Revision.End.CHANGED and _content(row) == content and '"status"' not in row.text:

@@ -195,7 +195,10 @@ class Registrations(_Usual):
     def truth(self) -> dict[str, dict[str, Any]]:
         with self.lock:
             return {
-                self.contents[name].ref: {"source": self._url(name), "document": self.contents[name].document()}
+                self.contents[name].ref: {
+                    "source": self._url(name),
+                    "document": self.contents[name].document(),
+                }
                 for name in self.registered
             }
 

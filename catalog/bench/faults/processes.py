@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -38,7 +39,13 @@ class Fleet(Installation):
     """
 
     def __init__(
-        self, folder: Path, database_url: str, *, redis_url: str = "", reach: str = "", data: Path | None = None
+        self,
+        folder: Path,
+        database_url: str,
+        *,
+        redis_url: str = "",
+        reach: str = "",
+        data: Path | None = None,
     ) -> None:
         super().__init__(folder, database_url)
         (folder / "tmp").mkdir()
@@ -92,10 +99,8 @@ class Fleet(Installation):
     def kill(self, role: str) -> None:
         """``kill -9`` of a whole process group."""
         process = self.processes[role]
-        try:
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended by itself; ended() tells
         process.wait(10)
 
     def restart_ended(self) -> list[str]:

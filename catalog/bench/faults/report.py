@@ -25,7 +25,9 @@ def missing_for(scenario: str, database: str, broker: str) -> str:
     return ""
 
 
-def combinations(scenario: str, databases: tuple[str, ...], brokers: tuple[str, ...]) -> list[tuple[str, str]]:
+def combinations(
+    scenario: str, databases: tuple[str, ...], brokers: tuple[str, ...]
+) -> list[tuple[str, str]]:
     """The pairs of database and broker that a scenario is about, of those that were asked for."""
     if scenario != KILL:
         kind = OUTAGES[scenario]
@@ -34,9 +36,7 @@ def combinations(scenario: str, databases: tuple[str, ...], brokers: tuple[str, 
     return [(database, broker) for database in databases for broker in brokers]
 
 
-def run(
-    scenario: str, pairs: list[tuple[str, str]], *, kills: int, seed: int, say: Say
-) -> Iterator[Outcome]:
+def run(scenario: str, pairs: list[tuple[str, str]], *, kills: int, seed: int, say: Say) -> Iterator[Outcome]:
     """Run a scenario on each pair; the kills are shared out among them."""
     for number, (database, broker) in enumerate(pairs):
         share = kills // len(pairs) + (number < kills % len(pairs))

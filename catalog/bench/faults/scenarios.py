@@ -122,7 +122,9 @@ def _look(on: Stage, kind: Outage) -> None:
     if code not in told or bool(code) != bool(told):
         on.outcome.note("unclear answers", [f"expected {code or 'no error'}, got {told[:300] or 'no error'}"])
     if kind.page != bool(shown):
-        on.outcome.note("unclear page", [f"expected {'one' if kind.page else 'no error'}, got {shown[:300] or 'none'}"])
+        on.outcome.note(
+            "unclear page", [f"expected {'one' if kind.page else 'no error'}, got {shown[:300] or 'none'}"]
+        )
 
 
 def _sign_in(on: Stage) -> httpx.Response:
@@ -152,11 +154,16 @@ def _data_folder(*, full: bool) -> Iterator[Path | None]:
         return
     folder = Path(mkdtemp(prefix="callboard-disk-"))
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder], capture_output=True, text=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", folder],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     try:
         if mounted.returncode:
-            raise RuntimeError(f"A disk that can run full needs the right to mount one: {mounted.stderr.strip()}")
+            raise RuntimeError(
+                f"A disk that can run full needs the right to mount one: {mounted.stderr.strip()}"
+            )
         yield folder
     finally:
         if not mounted.returncode:
@@ -190,7 +197,9 @@ def _make_room(on: Stage) -> None:
 
 def _stop_postgresql(on: Stage) -> None:
     if on.postgresql is not None:
-        on.postgresql.stop(signal.SIGQUIT)  # the "immediate" shutdown: as after a crash, nothing is written any more
+        on.postgresql.stop(
+            signal.SIGQUIT
+        )  # the "immediate" shutdown: as after a crash, nothing is written any more
 
 
 def _start_postgresql(on: Stage) -> None:

@@ -150,7 +150,9 @@ class Stage:
         started, found = time.monotonic(), ["nothing was asked yet"]
         while time.monotonic() - started < seconds:
             if ended := self.fleet.restart_ended():
-                self.outcome.note("ended by itself", [f"{role}: {self.fleet.log_of(role)[-800:]}" for role in ended])
+                self.outcome.note(
+                    "ended by itself", [f"{role}: {self.fleet.log_of(role)[-800:]}" for role in ended]
+                )
             try:
                 found = self.fleet.ask("differences", **self.truth())
             except AwayError as error:
@@ -175,7 +177,9 @@ class Stage:
         after = self.fleet.ask("counts")
         for name in ("entities", "versions closed", "removals"):
             if before[name] != after[name]:
-                self.outcome.note("not whole", [f"reading all anew changed {name}: {before[name]}, {after[name]}"])
+                self.outcome.note(
+                    "not whole", [f"reading all anew changed {name}: {before[name]}, {after[name]}"]
+                )
         self.outcome.note("lost (after reading all anew)", self.fleet.ask("differences", **self.truth()))
         for kind, texts in self.fleet.ask("faults").items():
             self.outcome.note(kind, texts)
@@ -192,7 +196,14 @@ class Stage:
 
 @contextmanager
 def stage(
-    scenario: str, *, database: str, broker: str, seed: int, say: Say, data: Path | None = None, pages: bool = False
+    scenario: str,
+    *,
+    database: str,
+    broker: str,
+    seed: int,
+    say: Say,
+    data: Path | None = None,
+    pages: bool = False,
 ) -> Iterator[Stage]:
     """An installation of its own, under no load yet.
 

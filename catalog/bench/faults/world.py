@@ -115,9 +115,7 @@ class Tree:
     def truth(self) -> dict[str, dict[str, Any]]:
         """Reference -> what is declared there now."""
         with self.lock:
-            return {
-                thing.ref: thing.document() for things in self.files.values() for thing in things
-            }
+            return {thing.ref: thing.document() for things in self.files.values() for thing in things}
 
     # -------------------------------------------------------------------------------------------------------- changes
 
@@ -125,7 +123,9 @@ class Tree:
         taken = [thing.name for things in self.files.values() for thing in things]
         depends = self.random.sample(taken, min(len(taken), self.random.randint(0, 3)))
         tags = self.random.sample(["java", "go", "python", "legacy"], self.random.randint(0, 2))
-        return Thing(name, self.random.randrange(10**9), self.random.choice(OWNERS), sorted(depends), sorted(tags))
+        return Thing(
+            name, self.random.randrange(10**9), self.random.choice(OWNERS), sorted(depends), sorted(tags)
+        )
 
     def _free_names(self) -> list[str]:
         taken = {thing.name for things in self.files.values() for thing in things}
