@@ -112,12 +112,14 @@ class Files(_Usual):
 
 def refresh(client: Client, name: str) -> None:
     """Ask for a reading until it is acknowledged. The anchor may be on its way: deleted by hand, not yet back."""
+    said = ""
     for _ in range(200):
         answer = client.ask("POST", REFRESH, {"entityRef": f"component:default/{name}"})
         if answer.status_code == 200:
             return
+        said = f"{answer.status_code} {answer.text[:300]}"
         threading.Event().wait(0.2)
-    raise AssertionError(f"No reading for {name}: {answer.status_code} {answer.text[:300]}")
+    raise AssertionError(f"No reading for {name}: {said}")
 
 
 @driver("registrations")

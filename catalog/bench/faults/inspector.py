@@ -130,7 +130,7 @@ class Inspector:
         rows = Event.objects.unrestricted("bench").exclude(position=None).order_by("position")
         stored = list(rows.values_list("position", "pk"))
         for _ in range(50):
-            if self.reader.position >= (stored[-1][0] if stored else 0):
+            if len(self.reader.seen) >= len(stored):
                 break
             threading.Event().wait(0.1)
         seen = self.reader.seen
