@@ -13,8 +13,7 @@ from catalog.api.stock import StockView, json_text, quoted
 from catalog.query.ancestry import ancestry_of
 from catalog.query.documents import text_of_ref, text_of_uid
 from catalog.refs import canonical
-from catalog.services.publishing.withdraw import remove_entity
-from catalog.services.sources import request_sync
+from catalog.services.removals import remove_by_uid
 from portal.access.api.parameters import Parameters
 from portal.core.errors import NotFoundError
 
@@ -62,9 +61,7 @@ class EntityByUidView(StockView):
     def delete(self, request: Request, uid: str) -> HttpResponse:
         """204 in any case: stock tells nobody whether the uid was known."""
         Parameters(request)
-        source = remove_entity(actor=self.viewer, uid=uid)
-        if source is not None:
-            request_sync(actor=self.viewer, source=source, force=True)  # what it still declares comes back
+        remove_by_uid(actor=self.viewer, uid=uid)
         response = HttpResponse(status=204)
         del response["Content-Type"]
         return response

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,13 +20,15 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
+from catalog.bench.servers import free_port
+
 
 class Installation:
     """Processes and commands of one throw-away installation."""
 
     def __init__(self, folder: Path, database_url: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         key = base64.b64encode(secrets.token_bytes(32)).decode()
         self.env = {
             **os.environ,
@@ -43,11 +44,15 @@ class Installation:
         }
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
-    def manage(self, *arguments: str) -> str:
-        """Run ``manage.py``; returns what it printed."""
+    def manage(self, *arguments: str, typed: str = "") -> str:
+        """Run ``manage.py``; returns what it printed.
+
+        Args:
+            typed: its standard input.
+        """
         answer = subprocess.run(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments],
-            env=self.env, capture_output=True, text=True, check=False,
+            env=self.env, input=typed, capture_output=True, text=True, check=False,
         )  # fmt: skip
         if answer.returncode:
             raise RuntimeError(f"manage.py {' '.join(arguments)} failed:\n{answer.stdout}{answer.stderr}")
@@ -57,24 +62,38 @@ class Installation:
         found: dict[str, object] = json.loads(self.manage(*arguments, "--json").splitlines()[-1])
         return found
 
-    def start(self, workers: int = 2, threads: int = 4) -> None:
-        """Web as in ``deploy/gunicorn.conf.py``, one worker, one scheduler."""
+    def commands(self, workers: int = 2, threads: int = 4) -> dict[str, list[str]]:
+        """Its programs by role: web as in ``deploy/gunicorn.conf.py``, one worker, one scheduler."""
         web = ["gunicorn", "-k", "gthread", "-w", str(workers), "--threads", str(threads), "--keep-alive", "75",
                "-b", f"127.0.0.1:{self.port}", "--log-level", "warning", "portal.wsgi"]  # fmt: skip
         worker = ["celery", "-A", "portal.celery", "worker", "--pool", "threads", "-c", "4", "--without-gossip",
                   "--without-mingle", "--without-heartbeat", "-l", "warning"]  # fmt: skip
-        for name, command in {
+        return {
             "web": [sys.executable, "-m", *web],
             "worker": [sys.executable, "-m", *worker],
             "scheduler": [sys.executable, str(settings.BASE_DIR / "manage.py"), "scheduler"],
-        }.items():
-            log = (self.folder / f"{name}.log").open("wb")
-            self.processes[name] = subprocess.Popen(
-                command, env=self.env, stdout=log, stderr=log, cwd=settings.BASE_DIR, start_new_session=True
-            )
-        self._wait_until_ready()
+        }
 
-    def _wait_until_ready(self) -> None:
+    def start(self, workers: int = 2, threads: int = 4) -> None:
+        """Start its programs and wait until the web process is ready."""
+        for name, command in self.commands(workers, threads).items():
+            with (self.folder / f"{name}.log").open("ab") as log:
+                self.processes[name] = subprocess.Popen(
+                    command,
+                    env=self.env,
+                    stdout=log,
+                    stderr=log,
+                    cwd=settings.BASE_DIR,
+                    start_new_session=True,
+                )
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the web process says that it is ready.
+
+        Raises:
+            RuntimeError: not within a minute.
+        """
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
@@ -127,12 +146,6 @@ def _children(pid: int) -> list[int]:
             child = int(path.parent.name)
             found += [child, *_children(child)]
     return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

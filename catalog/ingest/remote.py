@@ -16,8 +16,9 @@ from urllib.parse import quote
 
 from catalog.ingest.annotations import EDIT_URL, LOCATION, ORIGIN_LOCATION, ORPHAN, SOURCE_LOCATION, VIEW_URL
 from catalog.ingest.attributes import flatten
-from catalog.ingest.collect import Progress, SourceDescription
+from catalog.ingest.collect import Progress
 from catalog.ingest.collected import Collected, Declared
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.locations import location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document

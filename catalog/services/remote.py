@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from django.conf import settings
 
-from catalog.ingest.collect import Progress, SourceDescription
+from catalog.ingest.collect import Progress
 from catalog.ingest.collected import Collected, Rival
+from catalog.ingest.description import SourceDescription
 from catalog.ingest.problems import Problem as Finding
 from catalog.ingest.remote import (
     CONFLICT,

@@ -17,6 +17,7 @@ from catalog.models import Entity, Quarantine, Revision, RevisionRelation, Sourc
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import REASON, Plan
 from catalog.services.publishing.publish import apply_plans
+from catalog.services.publishing.withdraw import remove_entity
 from catalog.services.sources import request_sync
 from portal.access.viewer import CURATE, Viewer
 from portal.audit.services import record
@@ -111,6 +112,18 @@ def decide_removal(*, actor: Viewer, quarantine: Quarantine, accept: bool) -> No
         after={"entities": current.count, "of": current.total, "digest": current.digest},
     )
     request_sync(actor=actor, source=current.source, force=True)
+
+
+@transaction.atomic
+def remove_by_uid(*, actor: Viewer, uid: str) -> None:
+    """Remove one entity by hand, where there is one of that uid.
+
+    What a source still declares comes back with its next reading, which is queued in the same transaction: a process
+    that ends in between must not leave out what is declared.
+    """
+    source = remove_entity(actor=actor, uid=uid)
+    if source is not None:
+        request_sync(actor=actor, source=source, force=True)
 
 
 @transaction.atomic

@@ -17,12 +17,13 @@ from catalog.query import parse_filters
 from catalog.refs import LocationRef
 from catalog.selectors import rivals_of
 from catalog.services.publishing import withdraw_source
+from catalog.services.versions import wait_for_publications
 from portal.access.services import rename_source_of_principals, withdraw_principals
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 from portal.core.errors import InputError, NotFoundError
 from portal.jobs.models import Job
-from portal.jobs.services import enqueue, remove_schedule, set_schedule
+from portal.jobs.services import enqueue, hold_job, remove_schedule, set_schedule
 
 SYNC_JOB = "catalog.sync_source"
 #: The address of an entity there has to fit into the columns for addresses.
@@ -228,6 +229,10 @@ def delete_source(*, actor: Viewer, source: Source) -> int:
     stored = Source.objects.unrestricted("the row to remove").filter(pk=source.pk).first()
     if stored is None:
         raise NotFoundError(f"There is no source {source.pk}.")
+    if stored.reading_job is not None:
+        # A reading ends the transaction it is in first, and finds its source gone in the next one.
+        hold_job(job_id=stored.reading_job)
+    wait_for_publications()
     removed, heirs = withdraw_source(actor=actor, source=stored)
     withdraw_principals(actor=actor, source=people_source(stored.name))
     remove_schedule(name=f"catalog.sync:{stored.pk}")

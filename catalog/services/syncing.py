@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import orjson
-from django.db import transaction
-from django.db.models import Q
+from django.db import IntegrityError, transaction
+from django.db.models import Exists, Q
 from django.utils import timezone
 
 from catalog.ingest.collect import collect
@@ -46,7 +46,7 @@ from portal.core.errors import CallboardError, NotFoundError
 from portal.core.process import CancelledError
 from portal.events.services import publish as publish_events
 from portal.jobs.models import Job
-from portal.jobs.running import JobContext
+from portal.jobs.running import JobContext, LostLeaseError
 
 REASON = "a sync reads for the system"
 KEPT_SYNCS = 50
@@ -88,11 +88,21 @@ def sync_source(*, context: JobContext, source_id: UUID, force: bool = False) ->
         NotFoundError: the source is gone.
         CallboardError: nothing of it could be read; what it declared before stays, marked missing.
     """
-    source = Source.objects.unrestricted(REASON).filter(pk=source_id).first()
-    if source is None:
-        raise NotFoundError(f"There is no source {source_id} any more.", code="catalog.source.gone")
-    with _turn(context, source):
-        return _sync(context, source, force=force)
+    rows = Source.objects.unrestricted(REASON).filter(pk=source_id)
+    try:
+        source = rows.first()
+        if source is None:
+            raise _gone(source_id)
+        with _turn(context, source):
+            return _sync(context, source, force=force)
+    except (IntegrityError, Source.DoesNotExist):
+        if rows.exists():
+            raise
+        raise _gone(source_id) from None  # somebody removed it meanwhile
+
+
+def _gone(source_id: UUID) -> NotFoundError:
+    return NotFoundError(f"There is no source {source_id} any more.", code="catalog.source.gone")
 
 
 @contextmanager
@@ -104,7 +114,10 @@ def _turn(context: JobContext, source: Source) -> Iterator[None]:
     me, rows = context.job.pk, Source.objects.unrestricted(REASON).filter(pk=source.pk)
     while not rows.filter(Q(reading_job=None) | Q(reading_job=me)).update(reading_job=me):
         context.checkpoint()
-        other = rows.values_list("reading_job", flat=True).first()
+        found = list(rows.values_list("reading_job", flat=True))
+        if not found:
+            raise _gone(source.pk)
+        other = found[0]
         if (
             other is None
             or not Job.objects.unrestricted(REASON).filter(pk=other, state=Job.State.RUNNING).exists()
@@ -116,18 +129,23 @@ def _turn(context: JobContext, source: Source) -> Iterator[None]:
         source.refresh_from_db()
         yield
     finally:
-        rows.filter(reading_job=me).update(reading_job=None)
+        # A worker that lost the job to another one must not take away the mark of that one's try.
+        mine = Job.objects.unrestricted(REASON).filter(pk=me, fence=context.job.fence)
+        rows.filter(Exists(mine), reading_job=me).update(reading_job=None)
 
 
 def _sync(context: JobContext, source: Source, *, force: bool) -> dict[str, object]:
     started = timezone.now()
-    close_abandoned(source=source, now=started)
-    sync = Sync.objects.create(
-        source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
-    )
-    Source.objects.filter(pk=source.pk).update(state="running", last_sync_at=started)
+    with context.writing():
+        close_abandoned(source=source, now=started)
+        sync = Sync.objects.create(
+            source=source, job_id=context.job.pk, actor=context.job.actor, started_at=started
+        )
+        Source.objects.filter(pk=source.pk).update(state="running", last_sync_at=started)
     try:
         outcome, found = _read_and_publish(context, source, sync, force=force)
+    except LostLeaseError:
+        raise  # the worker that has the job now has closed this sync, and writes the state of the source
     except BaseException as error:
         message = error.message if isinstance(error, CallboardError) else f"{type(error).__name__}: {error}"
         failed = _Outcome(Sync.State.FAILED, Counts(), error=message, counts_as=outcome_of(error))
@@ -269,6 +287,11 @@ def _compare_and_publish(
         if plan.has_work():
             reading.begin()
 
+    def inherit(heirs: set[UUID]) -> None:
+        """Queue their readings in the transaction that makes them needed: a worker that dies after it loses none."""
+        for heir in Source.objects.unrestricted(REASON).filter(pk__in=heirs, enabled=True):
+            request_sync(actor=context.viewer, source=heir, force=True)
+
     counts, plan = publish(
         source=source,
         found=found,
@@ -276,11 +299,12 @@ def _compare_and_publish(
         writing=context.writing,
         progress=progress,
         look=look,
+        inherit=inherit,
     )
     steps.end("written")
     with context.writing():
         note_held(source, held, sync.pk)
-        heirs = counts.heirs | _lost_for_nothing(source, plan)
+        heirs = _lost_for_nothing(source, plan)
         problems = replace_problems(
             source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
@@ -295,10 +319,9 @@ def _compare_and_publish(
         if counts.anything:
             _announce(context, source, sync, counts)
         # What could not be read is worth another look, also when nothing of the rest changes.
-        anew = found.again or source.pk in heirs
+        anew = found.again or bool(heirs)
         reading.end(None if anew else "" if found.unread else found.version)
-        for heir in Source.objects.unrestricted(REASON).filter(pk__in=heirs, enabled=True):
-            request_sync(actor=context.viewer, source=heir, force=True)
+        inherit(heirs)
     steps.end("recorded")
     whole = found.unread.get("")
     state = Sync.State.FAILED if whole else Sync.State.PARTIAL if problems else Sync.State.DONE

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from portal.access.viewer import Viewer
 from portal.core.context import request_id
 from portal.core.errors import CallboardError, ServiceUnavailableError, TimedOutError
+from portal.core.outages import outage_of
 from portal.jobs import services
 from portal.jobs.models import Job
 from portal.jobs.registry import job_kind
@@ -196,6 +197,8 @@ def _do(context: JobContext) -> str | None:
         body = {"code": error.code, "message": error.message, "remedy": error.remedy}
         return _end_or_again(job, body, passing=isinstance(error, ServiceUnavailableError | TimedOutError))
     except Exception as error:
+        if (outage := outage_of(error)) is not None:
+            return _wait_out(job, outage)
         # A defect in a handler ends this job with a record of it, and leaves the worker alive for the next one.
         log.exception("job_failed", job=str(job.pk), kind=job.kind)
         body = {
@@ -213,6 +216,14 @@ def _end_or_again(job: Job, body: dict[str, str], *, passing: bool) -> str | Non
         again = _patiently(lambda: services.put_back(job=job, error=body))
         return Job.State.QUEUED if again else None
     return _end(job, Job.State.FAILED, error=body)
+
+
+def _wait_out(job: Job, outage: ServiceUnavailableError) -> str | None:
+    """Our own database or disk failed it: that is no try, however long it lasts."""
+    log.warning("job_waits_for_outage", job=str(job.pk), kind=job.kind, code=outage.code)
+    body = {"code": outage.code, "message": outage.message, "remedy": outage.remedy}
+    again = _patiently(lambda: services.put_back(job=job, error=body, counts=False))
+    return Job.State.QUEUED if again else None
 
 
 def _end(job: Job, state: str, **values: Any) -> str | None:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import DateTimeField, F, Q, Value
 from django.db.models.functions import Least
 from django.utils import timezone
@@ -21,7 +23,8 @@ from portal.jobs import doorbell
 from portal.jobs.models import Job, Schedule
 from portal.jobs.registry import job_kind, tries_of
 
-LEASE = timedelta(seconds=90)
+log = structlog.get_logger(__name__)
+LEASE = timedelta(seconds=settings.CALLBOARD_JOB_LEASE)
 RING_AGAIN = timedelta(seconds=5)
 KEPT = timedelta(days=30)
 COALESCE_TRIES = 5
@@ -82,8 +85,12 @@ def _hold_waiting(key: str, when: datetime) -> Job | None:
 
 
 def _ring(job: Job) -> None:
-    if doorbell.ring(job.pk):
-        Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(rung_at=timezone.now())
+    """Runs after the commit: whatever fails here must not look as if the write had failed. The sweeper rings again."""
+    try:
+        if doorbell.ring(job.pk):
+            Job.objects.filter(pk=job.pk, state=Job.State.QUEUED).update(rung_at=timezone.now())
+    except DatabaseError as error:
+        log.warning("ring_not_noted", job=str(job.pk), error=str(error))
 
 
 def claim(*, job_id: UUID | str, worker: str) -> Job | None:
@@ -123,6 +130,11 @@ def report(*, job: Job, done: int, total: int, text: str) -> bool:
     )
 
 
+def hold_job(*, job_id: UUID) -> None:
+    """Keep a job from writing until the caller's transaction ends; waits for the transaction that it is in."""
+    Job.objects.unrestricted("the job that is about to write").select_for_update().filter(pk=job_id).first()
+
+
 def finish(
     *, job: Job, state: str, result: Mapping[str, Any] | None = None, error: Mapping[str, Any] | None = None
 ) -> bool:
@@ -138,11 +150,17 @@ def finish(
     )
 
 
-def put_back(*, job: Job, error: Mapping[str, Any]) -> bool:
-    """Queue a job again after a passing error, later each time."""
-    wait = timedelta(seconds=job_kind(job.kind).retry_seconds * 2 ** min(job.attempts - 1, 8))
+def put_back(*, job: Job, error: Mapping[str, Any], counts: bool = True) -> bool:
+    """Queue a job again after a passing error, later each time.
+
+    Args:
+        counts: whether it was one of its tries; where not, it comes back after its shortest wait.
+    """
+    kind = job_kind(job.kind)
+    wait = timedelta(seconds=kind.retry_seconds * (2 ** min(job.attempts - 1, 8) if counts else 1))
     return bool(
         _own(job).update(
+            attempts=F("attempts") - (0 if counts else 1),
             state=Job.State.QUEUED,
             lease_until=None,
             run_after=timezone.now() + wait,

@@ -148,6 +148,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
 CELERY_TASK_PUBLISH_RETRY = False
+# Seconds without a sign of life after which a job goes to another worker; three times the longest write at least.
+CALLBOARD_JOB_LEASE = env.int("CALLBOARD_JOB_LEASE", 90)
 
 # --- access
 AUTH_USER_MODEL = "access.User"

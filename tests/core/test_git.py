@@ -287,7 +287,23 @@ def remove_all(cache: Path) -> None:
             shutil.rmtree(folder)
 
 
-DAMAGES = [spoil_packs, truncate_packs, remove_head, spoil_head, spoil_config, remove_objects, remove_all]
+def leave_locks(cache: Path) -> None:
+    """What a git that was killed in the middle of a fetch leaves."""
+    for head in cache.glob("*/HEAD"):
+        (head.parent / "shallow.lock").touch()
+        (head.parent / "packed-refs.lock").touch()
+
+
+DAMAGES = [
+    leave_locks,
+    spoil_packs,
+    truncate_packs,
+    remove_head,
+    spoil_head,
+    spoil_config,
+    remove_objects,
+    remove_all,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -8,21 +8,8 @@ from typing import Any
 
 import orjson
 
-from catalog.ingest.attributes import flatten
-from catalog.models import (
-    AttributeKey,
-    AttributeValue,
-    Entity,
-    EntityAttribute,
-    Kind,
-    MissingTarget,
-    Problem,
-    Relation,
-    Source,
-    Sync,
-)
-from catalog.models.attribute import NO_VALUE
-from catalog.refs import canonical
+from catalog.bench.faults.consistency import contradictions
+from catalog.models import Entity, Kind, Problem, Relation, Source, Sync
 from catalog.services.sources import create_source, request_sync
 from portal.access.viewer import Viewer
 from portal.jobs.models import Job
@@ -117,52 +104,10 @@ def shown_relations(ref: str) -> list[tuple[str, str]]:
 
 def assert_catalog_is_consistent() -> None:
     """Whatever was published, and in whichever order: documents, rows, relations and attributes say the same."""
-    rows = list(Entity.objects.unrestricted("test").select_related("document"))
-    ids = {row.pk for row in rows}
-    shown: dict[str, set[tuple[str, str]]] = {}
-    for origin, source, kind, target in Relation.objects.unrestricted("test").values_list(
-        "origin_id", "source_ref", "type", "target_ref"
-    ):
-        assert origin in ids, f"{source} {kind} {target} is declared by an entity that is gone"
-        shown.setdefault(source, set()).add((kind, target))
-    refs = {row.ref for row in rows}
-    nothing = {
-        target for ref, pairs in shown.items() if ref in refs for _, target in pairs if target not in refs
-    }
-    assert set(MissingTarget.objects.unrestricted("test").values_list("ref", flat=True)) == nothing
-    stored = _stored_attributes()
-    assert stored.keys() <= ids, "attributes of entities that are gone"
-    for row in rows:
-        found: dict[str, Any] = orjson.loads(row.document.text)
-        metadata, relations = found["metadata"], found.pop("relations")
-        pairs = [(r["type"], r["targetRef"]) for r in relations]
-        assert pairs == sorted(shown.get(row.ref, set())), f"relations of {row.ref}"
-        assert (metadata["uid"], metadata["etag"]) == (str(row.uid), row.etag), row.ref
-        assert canonical(found["kind"], metadata["namespace"], metadata["name"]) == row.ref
-        owners = sorted(target for kind, target in declared_by(row) if kind == "ownedBy")
-        assert row.owner_ref == (owners[0] if owners else None), row.ref
-        systems = sorted(t for kind, t in declared_by(row) if kind == "partOf" and t.startswith("system:"))
-        assert row.system_ref == (systems[0] if systems else None), row.ref
-        assert ("status" in found) == row.has_errors, row.ref
-        found.pop("status", None)
-        assert metadata.pop("uid") and metadata.pop("etag")
-        wanted = {(key, original) for key, _, original in flatten(found)}
-        assert stored.get(row.pk, set()) == wanted, row.ref
-        assert row.parent_id is None or row.parent_id in ids
+    assert list(contradictions()) == []
 
 
 def declared_by(row: Entity) -> list[tuple[str, str]]:
     """Relations of an entity that its own document declares."""
     own = Relation.objects.unrestricted("test").filter(origin=row, source_ref=row.ref)
     return list(own.values_list("type", "target_ref"))
-
-
-def _stored_attributes() -> dict[int, set[tuple[str, str | None]]]:
-    keys = dict(AttributeKey.objects.values_list("id", "name"))
-    texts: dict[int, str | None] = {**dict(AttributeValue.objects.values_list("id", "text")), NO_VALUE: None}
-    found: dict[int, set[tuple[str, str | None]]] = {}
-    for entity_id, key, value in EntityAttribute.objects.unrestricted("test").values_list(
-        "entity_id", "key_id", "value_id"
-    ):
-        found.setdefault(entity_id, set()).add((keys[key], texts[value]))
-    return found

@@ -1,4 +1,4 @@
-"""``manage.py bench``: measure an installation of any size beside stock's figures."""
+"""``manage.py bench``: measure an installation beside stock's figures (catalog, refresh), or let it fail (faults)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import httpx
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.bench.cases import cases
+from catalog.bench.faults.report import BROKERS, DATABASES, KILL, combinations, missing_for, run, table
+from catalog.bench.faults.scenarios import OUTAGES
 from catalog.bench.generate import kind_counts, write_tree
 from catalog.bench.git_server import WorkingCopy, serving
 from catalog.bench.installation import Installation, throw_away_installation
@@ -23,22 +25,32 @@ TARGETS = {"cold": 8.0, "again": 1.0, "idle": 1.0, "memory": 250.0}
 
 class Command(BaseCommand):
     help = (
-        "Measure a throw-away installation. catalog: cold ingest, unchanged sync, reads, idle CPU, memory. "
-        "refresh: from a commit to the answer that shows it."
+        "Measure a throw-away installation (catalog: ingest, sync, reads, idle CPU, memory; refresh: from a commit to "
+        "the answer that shows it), or show that it loses nothing when processes, servers and disks fail (faults)."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("what", choices=["catalog", "refresh"])
+        parser.add_argument("what", choices=["catalog", "refresh", "faults"])
+        parser.add_argument("--json", action="store_true")
+        faults = parser.add_argument_group("faults")
+        faults.add_argument("--scenario", choices=[KILL, *OUTAGES], default=KILL)
+        faults.add_argument("--kills", type=int, default=1_000, help="Shared out among the combinations.")
+        faults.add_argument("--database", choices=[*DATABASES, "both"], default="both")
+        faults.add_argument("--broker", choices=[*BROKERS, "both"], default="both")
+        faults.add_argument("--seed", type=int, default=1, help="Of what changes and what is killed.")
+        parser = parser.add_argument_group("catalog")  # type: ignore[assignment]  # takes arguments like a parser
         parser.add_argument("--entities", type=int, default=10_000)
         parser.add_argument("--clients", type=int, default=16)
         parser.add_argument("--seconds", type=float, default=2.0, help="Per case and kind of figure.")
         parser.add_argument("--rounds", type=int, default=5, help="Of each case; the best one counts.")
         parser.add_argument("--changes", type=int, default=30, help="refresh: changes of each kind.")
         parser.add_argument("--idle", type=float, default=20.0, help="Seconds to watch the idle processes.")
-        parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["what"] == "faults":
+            self._fail(options)
+            return
         measure = self._measure_refresh if options["what"] == "refresh" else self._measure
         with throw_away_installation() as installation:
             rows = measure(installation, options)
@@ -49,6 +61,25 @@ class Command(BaseCommand):
         missed = [row["name"] for row in rows if not row["ok"]]
         if missed:
             raise CommandError(f"Behind the target: {', '.join(missed)}.")
+
+    def _fail(self, options: dict[str, Any]) -> None:
+        """Run a scenario; exit status 1 when anything was lost, doubled or unclear."""
+        scenario = options["scenario"]
+        databases = DATABASES if options["database"] == "both" else (options["database"],)
+        brokers = BROKERS if options["broker"] == "both" else (options["broker"],)
+        pairs = combinations(scenario, databases, brokers)
+        if not pairs:
+            raise CommandError(f"{scenario} is not about {options['database']} with {options['broker']}.")
+        for pair in pairs:
+            if missing := missing_for(scenario, *pair):
+                raise CommandError(f"{missing}. Choose with --database and --broker what is there.")
+        outcomes = list(run(scenario, pairs, kills=options["kills"], seed=options["seed"], say=self._say))
+        if options["json"]:
+            self.stdout.write(json.dumps([one.as_json() for one in outcomes]))
+        else:
+            self.stdout.write("\n".join(table(outcomes)))
+        if not all(one.ok for one in outcomes):
+            raise CommandError("Something was lost, doubled or unclear.")
 
     def _say(self, text: str) -> None:
         self.stderr.write(f"  {text}")

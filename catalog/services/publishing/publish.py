@@ -66,6 +66,7 @@ from portal.core.errors import ServiceUnavailableError
 
 Writing = Callable[[], AbstractContextManager[None]]
 Progress = Callable[[int, int, str], None]
+Inherit = Callable[[set[UUID]], None]
 SQLITE_SECONDS = 1.0
 #: Entities that are worked on between two pieces of a COPY.
 STEP = 250
@@ -104,6 +105,7 @@ def publish(
     writing: Writing,
     progress: Progress,
     look: Callable[[Plan], None] = lambda plan: None,
+    inherit: Inherit = lambda heirs: None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
@@ -111,6 +113,7 @@ def publish(
         cause: who or what changes it, and why entities go that are not declared any more.
         writing: gives the transaction to write in (fenced by the job).
         look: sees each comparison before it is written, and may change it.
+        inherit: told of new heirs, in the transaction that makes them heirs.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
@@ -129,6 +132,7 @@ def publish(
         cause=cause,
         writing=writing,
         progress=progress,
+        inherit=inherit,
     )
 
 
@@ -141,6 +145,7 @@ def apply_plans(
     writing: Writing,
     progress: Progress,
     restored: Mapping[str, Revision] | None = None,
+    inherit: Inherit = lambda heirs: None,
 ) -> tuple[Counts, Plan]:
     """Write what ``plan_of`` says until there is nothing left to write.
 
@@ -151,6 +156,7 @@ def apply_plans(
         source: whose entities these are; None for such as nobody declares.
         cause: who or what changes the catalog.
         restored: entities that come back, with the last version they had.
+        inherit: told of new heirs, in the transaction that makes them heirs.
 
     Raises:
         ServiceUnavailableError: others were faster every time.
@@ -169,7 +175,9 @@ def apply_plans(
             with writing():
                 undisturbed = claim_version(ENTITIES, seen)
                 if undisturbed:
+                    earlier = set(counts.heirs)
                     writer.write(part, counts)
+                    inherit(counts.heirs - earlier)
             seen += 1
             progress(counts.added + counts.changed, len(declared), "Writing")
         if undisturbed:
@@ -399,7 +407,7 @@ class _Writer:
         known: dict[int, tuple[UUID, int, datetime]] = {}
         for part in chunks(ids):
             rows = Entity.objects.unrestricted(REASON).filter(pk__in=part)
-            known.update((pk, rest) for pk, *rest in rows.values_list("id", "uid", "revision", "revised_at"))  # type: ignore[misc]  # values_list has no shape for a starred target
+            known.update((pk, rest) for pk, *rest in rows.values_list("id", "uid", "revision", "revised_at"))
         renames = any(row.ref != declared.ref for row, declared in updates)
         entities, documents, attributes = [], [], AttributeWriter()
         state = (Entity.State.ACTIVE.value, "", None, False, None)

@@ -12,6 +12,7 @@ from rest_framework.views import set_rollback
 from portal.access.api.renderers import json_response
 from portal.core import errors
 from portal.core.context import request_id
+from portal.core.outages import RETRY_AFTER, outage_of
 
 
 def _translate(exc: Exception) -> errors.CallboardError | None:
@@ -28,7 +29,7 @@ def _translate(exc: Exception) -> errors.CallboardError | None:
         error = errors.InputError(str(exc.detail))
         error.status = exc.status_code if exc.status_code < 500 else 500
         return error
-    return None
+    return outage_of(exc)
 
 
 def error_body(error: errors.CallboardError, *, method: str, url: str) -> dict[str, Any]:
@@ -61,6 +62,8 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse |
     wait = getattr(exc, "wait", None)  # of a throttled call, in seconds
     if wait is not None:
         response["Retry-After"] = str(int(wait) + 1)
+    if error.status == 503:
+        response.setdefault("Retry-After", str(RETRY_AFTER))
     if error.status == 401:
         response["WWW-Authenticate"] = "Bearer"
     return response

@@ -41,6 +41,8 @@ _REDIRECT = re.compile(r"returned error: 30[12378]")
 _BROKEN_CACHE = re.compile(
     r"not a git repository|corrupt|bad object|bad config|unable to read|missing (blob|tree|commit)|not a tree object|"
     r"invalid object|packfile|pack has|loose object|unresolved deltas|did not send all necessary|shallow file|"
+    # A lock that a killed git left: whoever sees this holds the lock of the whole cache, so nobody else has it.
+    r"unable to create '[^']*\.lock'|"
     r"unable to parse|bad tree object|not a valid object|could not read [0-9a-f]{40}|inflate|not in expected format",
     re.IGNORECASE,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +16,7 @@ from portal.access.api.renderers import json_response
 from portal.access.viewer import ANONYMOUS, Viewer
 from portal.core import errors
 from portal.core.context import request_id
+from portal.core.outages import RETRY_AFTER, outage_of
 from portal.web.context import theme_of
 
 
@@ -123,12 +125,33 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500: ours. Needs neither database nor session, because those may be what broke."""
+    """500: ours. Needs neither database nor session, because those may be what broke; then it is 503 and says so."""
+    broken = sys.exc_info()[1]
+    if broken is not None and (outage := outage_of(broken)) is not None:
+        return _outage(request, outage)
     if wants_json(request):
         return _json(request, errors.CallboardError("Something broke on our side.", code="internal"))
     shell = {"title": settings.CALLBOARD_TITLE, "theme": theme_of(request)}
     page = loader.get_template("errors/500.html").render({"shell": shell, "problem_id": request_id.get()})
     return HttpResponse(page, status=HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _outage(request: HttpRequest, outage: errors.ServiceUnavailableError) -> HttpResponse:
+    if wants_json(request):
+        answer = _json(request, outage)
+    else:
+        context = {
+            "shell": {"title": settings.CALLBOARD_TITLE, "theme": theme_of(request)},
+            "status": HTTPStatus(outage.status),
+            "problem_id": request_id.get(),
+            "title": "Not just now",
+            "lede": outage.message,
+            "remedy": outage.remedy,
+        }
+        page = loader.get_template("errors/door.html").render(context)
+        answer = HttpResponse(page, status=outage.status)
+    answer["Retry-After"] = str(RETRY_AFTER)
+    return answer
 
 
 def for_error(request: HttpRequest, error: errors.CallboardError) -> HttpResponse:
