@@ -19,6 +19,14 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
+        from catalog.presenters.sync_job import describe_sync
+        from catalog.services.sources import SYNC_JOB
+        from portal.access.querysets import set_policy, staff_only
+        from portal.jobs.outcomes import describe_jobs
+
+        set_policy("catalog.hook", staff_only)
+        set_policy("catalog.hookdelivery", staff_only)
+        describe_jobs(SYNC_JOB, describe_sync)
 
         post_migrate.connect(
             _install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds"

@@ -2,6 +2,7 @@
 
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
+from catalog.models.hook import Hook, HookDelivery
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
@@ -16,6 +17,8 @@ __all__ = [
     "Entity",
     "EntityAttribute",
     "EntityDocument",
+    "Hook",
+    "HookDelivery",
     "Kind",
     "KindVersion",
     "Problem",

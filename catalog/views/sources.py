@@ -7,23 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.contrib import messages
 from django.db.models import Count, IntegerField, OuterRef, Subquery
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from catalog.models import Entity, Problem, Quarantine, Source, Sync
 from catalog.presenters.problem import ProblemView
-from catalog.services.sources import request_sync
 from catalog.views.problems import present
+from catalog.views.refresh import shown_job
 from catalog.views.viewing import admin_address, viewer_of, with_query
 from portal.access.viewer import CURATE, Viewer
-from portal.core.errors import NotAllowedError
 from portal.jobs.models import Job
+from portal.jobs.outcomes import JobView
 
 PAGE = 100
 SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
@@ -85,6 +84,7 @@ class Running:
 class SourcesPage:
     rows: list[SourceRow]
     add_url: str
+    hooks_url: str
     next_url: str
     previous_url: str
 
@@ -115,6 +115,7 @@ class SourcePage:
     held: int = 0
     held_of: int = 0
     held_url: str = ""
+    job: JobView | None = None
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
 
@@ -207,6 +208,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     context = SourcesPage(
         rows=shown,
         add_url=admin_address(viewer, "catalog_source_add"),
+        hooks_url=reverse("catalog:hooks") if viewer.allows(CURATE) else "",
         next_url=with_query(request, after=page[-1].name) if page and later else "",
         previous_url=with_query(request, before=page[0].name) if page and earlier else "",
     )
@@ -272,6 +274,7 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     viewer = viewer_of(request)
     found = _found(viewer, key)
     page = _page(viewer, found)
+    page.job = shown_job(request, viewer)
     counted = _counts(viewer, [found])[found.pk]
     page.entities, page.entities_url = counted.entities, _entities_url(found)
     page.problems, page.problems_url = counted.problems, _problems_url(found)
@@ -313,15 +316,3 @@ def progress(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if page.running is None:
         response["HX-Refresh"] = "true"
     return response
-
-
-@require_POST
-def sync(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Queue a reading now. For those who curate."""
-    viewer = viewer_of(request)
-    if not viewer.allows(CURATE):
-        raise NotAllowedError("Reading a source now is for people who curate the catalog.")
-    found = _found(viewer, key, CURATE)
-    request_sync(actor=viewer, source=found)
-    messages.success(request, f"{found.name} is being read.")
-    return HttpResponseRedirect(reverse("catalog:source", args=[found.pk]))
