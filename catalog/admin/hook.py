@@ -12,24 +12,42 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminSelectMultipleWidget, UnfoldAdminTextInputWidget
 
-from catalog.models import Hook, HookDelivery
+from catalog.models import Hook, HookDelivery, Source
 from catalog.presenters.hook import hook_address, setup_steps
 from catalog.services.hooks import (
     create_hook,
     delete_hook,
     replay_delivery,
     rotate_secret,
+    sources_named_by,
     update_hook,
 )
 from portal.access.admin import CuratedForm, ModelAdmin, ReadOnlyAdmin, object_action, viewer_of
 
 
 class HookForm(CuratedForm):
+    """The sources are a field of our own: Django's would read them past the policies."""
+
+    reads = forms.ModelMultipleChoiceField(
+        queryset=Source.objects.none(),
+        required=False,
+        label="Sources",
+        widget=UnfoldAdminSelectMultipleWidget,
+        help_text="What it may read; none chosen means all that match a push.",
+    )
+
     class Meta:
         model = Hook
-        fields = ("name", "provider", "enabled", "sources", "secret_ref")
+        fields = ("name", "provider", "enabled", "secret_ref")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        rows = Source.objects.unrestricted("every curator may choose from all sources").order_by("name")
+        self.fields["reads"].queryset = rows  # type: ignore[attr-defined]  # a choice field
+        if not self.instance._state.adding:
+            self.initial["reads"] = [source.pk for source in sources_named_by(self.instance)]
 
 
 class NewSecretForm(BaseDialogForm):
@@ -50,15 +68,14 @@ class HookAdmin(ModelAdmin):
     list_filter = ("provider", "enabled")
     search_fields = ("name",)
     ordering = ("name",)
-    autocomplete_fields = ("sources",)
     actions_detail = ("new_secret",)
     fieldsets = (
-        (None, {"fields": ("name", "provider", "enabled", "sources")}),
+        (None, {"fields": ("name", "provider", "enabled", "reads")}),
         ("Its address", {"fields": ("address", "page")}),
         ("Its secret", {"fields": ("secret_ref", "previous_until")}),
         ("What came", {"fields": ("last_delivery_at", "refused_at", "created_at", "created_by")}),
     )
-    add_fieldsets = ((None, {"fields": ("name", "provider", "enabled", "sources", "secret_ref")}),)
+    add_fieldsets = ((None, {"fields": ("name", "provider", "enabled", "reads", "secret_ref")}),)
     readonly_fields = (
         "address", "page", "previous_until", "last_delivery_at", "refused_at", "created_at", "created_by",
     )  # fmt: skip
@@ -83,16 +100,16 @@ class HookAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Hook, form: Any, change: bool) -> None:
         values, actor = form.cleaned_data, viewer_of(request)
         if change:
-            wanted = {
-                name: values[name] for name in form.changed_data if name in ("name", "enabled", "sources")
-            }
+            wanted = {name: values[name] for name in form.changed_data if name in ("name", "enabled")}
+            if "reads" in form.changed_data:
+                wanted["sources"] = values["reads"]
             saved = update_hook(actor=actor, hook=obj, changes=wanted) if wanted else obj
         else:
             made = create_hook(
                 actor=actor,
                 name=values["name"],
                 provider=values["provider"],
-                sources=values["sources"],
+                sources=values["reads"],
                 secret_ref=values["secret_ref"],
                 enabled=values["enabled"],
             )
@@ -140,6 +157,7 @@ class HookAdmin(ModelAdmin):
             "secret": secret,
             "address": hook_address(hook),
             "steps": setup_steps(hook.provider),
+            "list_url": reverse("admin:catalog_hook_changelist"),
             "page_url": reverse("catalog:hook", args=[hook.pk]),
         }
         answer = TemplateResponse(request, "admin/catalog/hook/secret.html", context)
