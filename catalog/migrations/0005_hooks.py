@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ('provider', models.CharField(choices=[('github', 'GitHub'), ('gitlab', 'GitLab'), ('gitea', 'Gitea or Forgejo'), ('bitbucket', 'Bitbucket'), ('generic', 'Anything that signs (HMAC)')], max_length=10)),
                 ('enabled', models.BooleanField(default=True, help_text='Off, it refuses every delivery.')),
                 ('limited', models.BooleanField(default=False, editable=False, help_text='It reads only the sources that it names.')),
-                ('secret_ref', models.CharField(blank=True, help_text='Where the secret is: env:NAME, file:PATH or vault:PATH#KEY. Empty: one is made and shown once.', max_length=300)),
+                ('secret_ref', models.CharField(blank=True, help_text='Where the secret is: env:NAME, file:PATH or vault:PATH#KEY. Empty: one is made and shown once.', max_length=300, verbose_name='secret')),
                 ('sealed_secret', models.TextField(blank=True, editable=False)),
                 ('previous_ref', models.CharField(blank=True, editable=False, max_length=300)),
                 ('previous_sealed', models.TextField(blank=True, editable=False)),

@@ -33,6 +33,7 @@ class Hook(models.Model):
     )
     secret_ref = models.CharField(
         max_length=300,
+        verbose_name="secret",
         blank=True,
         help_text="Where the secret is: env:NAME, file:PATH or vault:PATH#KEY. Empty: one is made and shown once.",
     )

@@ -59,7 +59,7 @@ class JobView:
 
     id: str
     title: str
-    state: str
+    state_title: str
     level: str
     outcome: str
     detail: str
@@ -102,7 +102,7 @@ def job_view(viewer: Viewer, job: Job) -> JobView:
     return JobView(
         id=str(job.pk),
         title=described.title,
-        state=job.state,
+        state_title=job.get_state_display(),
         level=level,
         outcome=outcome,
         detail=detail,

@@ -32,7 +32,7 @@ def job_by_id(viewer: Viewer, id: UUID | str, action: str = VIEW) -> Job:
     try:
         key = id if isinstance(id, UUID) else UUID(id)
     except ValueError:
-        raise NotFoundError(f"There is no job {id[:60]}.", code="jobs.not-found") from None
+        raise NotFoundError(f"There is no job {str(id)[:60]}.", code="jobs.not-found") from None
     job = Job.objects.visible_to(viewer, action).filter(pk=key).first()
     if job is None:
         raise NotFoundError(

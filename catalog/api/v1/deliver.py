@@ -50,8 +50,8 @@ class DeliverView(OwnView):
     """``/api/catalog/v1/hooks/:id``"""
 
     # Who sends has no account here, and the address of the endpoint is no secret.
-    authentication_classes: ClassVar[tuple[()]] = ()  # type: ignore[assignment,misc]  # nobody signs in here
-    permission_classes: ClassVar[tuple[()]] = ()  # type: ignore[assignment,misc]  # the same
+    authentication_classes: ClassVar[tuple[()]] = ()  # type: ignore[misc]  # nobody signs in here
+    permission_classes: ClassVar[tuple[()]] = ()  # type: ignore[misc]  # the same
 
     @extend_schema(
         operation_id="catalog_v1_hooks_deliver",

@@ -9,6 +9,7 @@ from typing import Any
 
 from catalog.ingest.pushes.events import (
     Change,
+    Kind,
     PushEvent,
     change_of,
     objects_at,
@@ -206,7 +207,7 @@ def _bitbucket_server(event: str, payload: dict[str, Any]) -> PushEvent:
         before = _known(
             *(_at_path(a.lower(), name.lower(), former.lower()) for a in now), *_server_addresses(old)
         )
-        kind = "moved" if former != name else "other"
+        kind: Kind = "moved" if former != name else "other"
         return PushEvent(kind, event, former, _known(*before, *now), moved_to=now[0] if now else name)
     repository = payload.get("repository")
     name, addresses = _server_name(repository), _server_addresses(repository)

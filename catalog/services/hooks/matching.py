@@ -67,9 +67,11 @@ def sources_of(hook: Hook, event: PushEvent) -> Match:
     # Locations of other sources lead into the repository as well.
     files = SourceFile.objects.unrestricted(REASON).filter(_mentions("url", keys), source__in=allowed)
     sure = [key for key, follows in found.items() if follows]
-    for key, url in files.exclude(source__in=sure).order_by("source").values_list("source", "url").iterator():
-        if not found.get(key) and (place := place_in(url, keys, hosts)) is not None:
-            found[key] = _follows(place, event)
+    for reader, url in (
+        files.exclude(source__in=sure).order_by("source").values_list("source", "url").iterator()
+    ):
+        if not found.get(reader) and (place := place_in(url, keys, hosts)) is not None:
+            found[reader] = _follows(place, event)
     more = allowed.filter(pk__in=found.keys() - sources.keys())
     sources.update((source.pk, source) for source in more)
     return _sorted(sources, found)
