@@ -193,6 +193,7 @@ def test_refusals_are_noted_once_a_minute(shop: Any) -> None:
     hook = make_hook()
     deliver(hook, {}, secret="some other secret")
     first = Hook.objects.unrestricted("test").get(pk=hook.pk).refused_at
+    assert first is not None
     deliver(hook, {}, secret="some other secret")
     assert Hook.objects.unrestricted("test").get(pk=hook.pk).refused_at == first
 
