@@ -56,7 +56,8 @@ def test_a_refresh_during_a_reading_leads_to_a_reading_after_it(
         return found
 
     monkeypatch.setattr(syncing, "collect", slow)
-    running = request_sync(actor=SYSTEM, source=folder.source, force=True)
+    folder.write("a.yaml", component("shop", extra="description: meanwhile"))
+    running = request_sync(actor=SYSTEM, source=folder.source)
     later: list[Any] = []
 
     def do(job: Job) -> None:
