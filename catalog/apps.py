@@ -19,8 +19,16 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
+        from catalog.presenters.sync_job import describe_sync
         from catalog.query.figures import figures
+        from catalog.services.sources import SYNC_JOB
+        from portal.access.querysets import set_policy, staff_only
+        from portal.jobs.outcomes import describe_jobs
         from portal.observability.metrics import at_scrape
+
+        set_policy("catalog.hook", staff_only)
+        set_policy("catalog.hookdelivery", staff_only)
+        describe_jobs(SYNC_JOB, describe_sync)
 
         at_scrape("catalog", figures)
         post_migrate.connect(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from catalog.services.hooks import forget_old_deliveries
+from catalog.services.hooks.keeping import FORGET_JOB
 from catalog.services.sources import SYNC_JOB
 from catalog.services.syncing import sync_source
 from portal.jobs.registry import job_handler
@@ -14,3 +16,8 @@ from portal.jobs.running import JobContext
 def sync(context: JobContext) -> dict[str, object]:
     source_id, force = UUID(context.payload["source"]), bool(context.payload.get("force"))
     return sync_source(context=context, source_id=source_id, force=force)
+
+
+@job_handler(FORGET_JOB, tries=3)
+def forget_deliveries(context: JobContext) -> dict[str, object]:
+    return {"deleted": forget_old_deliveries()}

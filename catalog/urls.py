@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, health, history, index, problems, removals, sources
+from catalog.views import entity, health, history, hooks, index, problems, refresh, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -17,12 +17,16 @@ urlpatterns = [
     path("sources/", sources.sources, name="sources"),
     path("sources/<uuid:key>/", sources.source, name="source"),
     path("sources/<uuid:key>/progress/", sources.progress, name="source-progress"),
-    path("sources/<uuid:key>/sync/", sources.sync, name="source-sync"),
+    path("sources/<uuid:key>/sync/", refresh.source, name="source-sync"),
     path("sources/<uuid:key>/held/", removals.held, name="source-held"),
+    path("hooks/", hooks.hooks, name="hooks"),
+    path("hooks/<uuid:key>/", hooks.hook, name="hook"),
+    path("hooks/deliveries/<int:key>/replay/", hooks.replay, name="hook-replay"),
     path("removed/<int:key>/restore/", removals.restore, name="restore"),
     path("versions/<uuid:uid>/", history.versions, name="versions"),
     path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
     path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
     path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),
+    path("<str:namespace>/<str:kind>/<str:name>/refresh/", refresh.entity, name="entity-refresh"),
     path("<str:namespace>/<str:kind>/<str:name>/<slug:tab>/", entity.entity, name="entity-tab"),
 ]

@@ -14,6 +14,8 @@ urlpatterns = [
     path("", include("portal.observability.urls")),
     path("accounts/", include("allauth.urls")),
     path("catalog/", include("catalog.urls")),
+    path("jobs/", include("portal.jobs.urls")),
+    path("api/jobs/v1/", include("portal.jobs.api.urls")),
     path("api/", include("portal.web.api_urls")),
     path("admin/", admin.site.urls),
     *plugin_pages(),

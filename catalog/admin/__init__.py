@@ -1,6 +1,7 @@
 """Curation of the catalog."""
 
 from catalog.admin.entity import EntityAdmin
+from catalog.admin.hook import DeliveryAdmin, HookAdmin
 from catalog.admin.kind import KindAdmin
 from catalog.admin.problem import ProblemAdmin
 from catalog.admin.removal import QuarantineAdmin, TombstoneAdmin
@@ -11,7 +12,9 @@ from catalog.admin.vocabulary import AnnotationAdmin, TagAdmin
 __all__ = [
     "AliasAdmin",
     "AnnotationAdmin",
+    "DeliveryAdmin",
     "EntityAdmin",
+    "HookAdmin",
     "KindAdmin",
     "ProblemAdmin",
     "QuarantineAdmin",

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import orjson
 from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
@@ -192,6 +193,9 @@ class RefreshView(StockView):
         refuse_unknown_parameters(request, ())
         body = checked_body(request, required={"entityRef": str}, optional={"authorizationToken": str})
         entity = entity_by_ref(self.viewer, body["entityRef"])
+        answer = HttpResponse(status=200)
         if entity.source is not None:
-            request_sync(actor=self.viewer, source=entity.source)
-        return HttpResponse(status=200)
+            job = request_sync(actor=self.viewer, source=entity.source)
+            # Stock says nothing about what came of it; the body stays stock's, and this header is ours.
+            answer["Link"] = f'<{reverse("jobs-v1:job", args=[job.pk])}>; rel="status"'
+        return answer

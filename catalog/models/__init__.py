@@ -3,6 +3,7 @@
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.health import MissingTarget, SyncCount
+from catalog.models.hook import Hook, HookDelivery
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
 from catalog.models.remote import RemoteEntry, RemoteReport
 from catalog.models.removal import Quarantine, Tombstone
@@ -21,6 +22,8 @@ __all__ = [
     "Entity",
     "EntityAttribute",
     "EntityDocument",
+    "Hook",
+    "HookDelivery",
     "Kind",
     "KindVersion",
     "MissingTarget",

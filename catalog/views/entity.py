@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from catalog.models import Entity
@@ -17,9 +18,10 @@ from catalog.refs import RefError, canonical, parse_ref
 from catalog.selectors import moment, present_name
 from catalog.views.entity_parts import document_of, page_of
 from catalog.views.history import past_page
+from catalog.views.refresh import shown_job
 from catalog.views.removals import tombstone_page
 from catalog.views.viewing import named, site, viewer_of
-from portal.access.viewer import Viewer
+from portal.access.viewer import CURATE, Viewer
 from portal.plugins.points import EntityTab
 from portal.plugins.producing import applies, produce
 from portal.plugins.registry import registry
@@ -63,6 +65,13 @@ def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
     return entity
 
 
+def _refresh_url(viewer: Viewer, entity: Entity) -> str:
+    """For those who may read its source again; empty where there is nothing to read."""
+    if entity.source is None or not entity.source.enabled or not viewer.allows(CURATE):
+        return ""
+    return reverse("catalog:entity-refresh", args=[entity.namespace, entity.kind, entity.name])
+
+
 def _tabs(viewer: Viewer, entity: Entity) -> list[EntityTab]:
     return [tab for tab in registry.active(EntityTab, viewer) if applies(tab, entity)]
 
@@ -90,6 +99,8 @@ def entity(request: HttpRequest, namespace: str, kind: str, name: str, tab: str 
     context = {
         "view": page_of(viewer, found),
         "site": site(request),
+        "job": shown_job(request, viewer),
+        "refresh_url": _refresh_url(viewer, found),
         "tabs": [TabLink(entry.key, entry.title, entity_url(found.ref, entry.key)) for entry in tabs],
         "tab": OpenTab(
             chosen.key, chosen.title, chosen.template, made.value, made.problem, wide=chosen.key == "raw"

@@ -8,25 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.contrib import messages
 from django.db.models import Count, IntegerField, OuterRef, Subquery, Value
 from django.db.models.functions import Coalesce
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import urlencode
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_safe
 
 from catalog.models import Entity, Problem, Quarantine, RemoteReport, Source, Sync
 from catalog.presenters.problem import ProblemView
 from catalog.presenters.remote import RemoteView, remote_view
 from catalog.query.conflicts import Conflicts
-from catalog.services.sources import request_sync
 from catalog.views.problems import present
+from catalog.views.refresh import shown_job
 from catalog.views.viewing import admin_address, kinds_for, viewer_of, with_query
 from portal.access.viewer import CURATE, Viewer
-from portal.core.errors import NotAllowedError
 from portal.jobs.models import Job
+from portal.jobs.outcomes import JobView
 
 PAGE = 100
 SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
@@ -93,6 +92,7 @@ class Running:
 class SourcesPage:
     rows: list[SourceRow]
     add_url: str
+    hooks_url: str
     next_url: str
     previous_url: str
 
@@ -127,6 +127,7 @@ class SourcePage:
     failing_since: datetime | None = None
     conflicts: int = 0
     conflicts_url: str = ""
+    job: JobView | None = None
     problem_list: list[ProblemView] = field(default_factory=list)
     syncs: list[SyncRow] = field(default_factory=list)
     view_url: str = ""
@@ -226,6 +227,7 @@ def sources(request: HttpRequest) -> HttpResponse:
     context = SourcesPage(
         rows=shown,
         add_url=admin_address(viewer, "catalog_source_add"),
+        hooks_url=reverse("catalog:hooks") if viewer.allows(CURATE) else "",
         next_url=with_query(request, after=page[-1].name) if page and later else "",
         previous_url=with_query(request, before=page[0].name) if page and earlier else "",
     )
@@ -295,6 +297,7 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     )
     found = _found(viewer, key, report=Subquery(reports.values("data")[:1]))
     page = _page(viewer, found)
+    page.job = shown_job(request, viewer)
     counted = _counts(viewer, [found])[found.pk]
     page.entities, page.entities_url = counted.entities, _entities_url(found)
     page.problems, page.problems_url = counted.problems, _problems_url(found)
@@ -344,15 +347,3 @@ def progress(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if page.running is None:
         response["HX-Refresh"] = "true"
     return response
-
-
-@require_POST
-def sync(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Queue a reading now. For those who curate."""
-    viewer = viewer_of(request)
-    if not viewer.allows(CURATE):
-        raise NotAllowedError("Reading a source now is for people who curate the catalog.")
-    found = _found(viewer, key, CURATE)
-    request_sync(actor=viewer, source=found)
-    messages.success(request, f"{found.name} is being read.")
-    return HttpResponseRedirect(reverse("catalog:source", args=[found.pk]))

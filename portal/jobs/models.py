@@ -71,6 +71,8 @@ class Job(models.Model):
             models.Index(fields=("run_after",), name="jobs_queued", condition=Q(state="queued")),
             models.Index(fields=("lease_until",), name="jobs_running", condition=Q(state="running")),
             models.Index(fields=("kind", "-created_at"), name="jobs_kind"),
+            models.Index(fields=("-created_at", "-id"), name="jobs_newest"),
+            models.Index(fields=("actor", "-created_at"), name="jobs_actor"),
         ]
 
     def __str__(self) -> str:

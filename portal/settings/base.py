@@ -221,6 +221,9 @@ CALLBOARD_STATIC_KINDS = {
         for item in env.list("CALLBOARD_STATIC_KINDS", default=["domain=180", "system=180"])
     )
 }
+# --- webhooks of Git hosts: how long deliveries are kept, and the largest one that is taken
+CALLBOARD_HOOK_DAYS = env.int("CALLBOARD_HOOK_DAYS", 30)
+CALLBOARD_HOOK_MAX_BYTES = env.int("CALLBOARD_HOOK_MAX_BYTES", 10 * 1024 * 1024)
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)
 # Where references to credentials lead (portal.connections.credentials).
 CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secrets"))

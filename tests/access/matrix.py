@@ -62,6 +62,7 @@ def operation(
 ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
 UID = "catalog/entities/by-uid/"
+INBOUND = "catalog/v1/inbound-hooks/"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
 OWN = f"catalog/v1/entities/{NAMED}"
 OWN_ENTITY = "catalog/v1/entities/component/default/shop"
@@ -115,15 +116,27 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
     page("catalog/versions/<uuid:uid>/", "catalog/versions/{uid}/"),
+    page("catalog/hooks/", member=403, staff=200),
+    page("catalog/hooks/<uuid:key>/", "catalog/hooks/{hook}/", member=403, staff=200),
+    page("catalog/hooks/deliveries/<int:key>/replay/", "catalog/hooks/deliveries/0/replay/", member=405),
+    page("catalog/hooks/deliveries/<int:key>/replay/", "catalog/hooks/deliveries/0/replay/", member=403, staff=404,
+         method="POST"),
     page("catalog/by-ref/<path:ref>", "catalog/by-ref/component:default/shop", member=302),
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/"),
     page(f"catalog/{PLACED}/", "catalog/default/component/nobody/", member=404),
+    page(f"catalog/{PLACED}/refresh/", f"catalog/{ENTITY}/refresh/", member=405),
+    page(f"catalog/{PLACED}/refresh/", f"catalog/{ENTITY}/refresh/", member=403, staff=302, method="POST"),
     page(f"catalog/{PLACED}/definition.txt", f"catalog/{ENTITY}/definition.txt", member=404),
     page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/relations/"),
     page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/raw/"),
     page(f"catalog/{PLACED}/<slug:tab>/", f"catalog/{ENTITY}/history/"),
     page("catalog/", "catalog/?at=2020-01-01"),
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/?at=2020-01-01", member=404),
+    # --- jobs
+    page("jobs/<uuid:key>/", "jobs/{job}/", member=404, staff=200),
+    page("jobs/<uuid:key>/state/", "jobs/{job}/state/", member=404, staff=200),
+    page("jobs/<uuid:key>/cancel/", "jobs/{job}/cancel/", member=405),
+    page("jobs/<uuid:key>/cancel/", "jobs/{job}/cancel/", member=403, staff=302, method="POST"),
     # --- the API
     page("api/docs/"),
     operation("catalog/v1/health-report"),
@@ -158,6 +171,20 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/openapi.json"),
     operation("catalog/v1/sources/<uuid:id>/remote-report", "catalog/v1/sources/{source}/remote-report", member=404),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
+    operation("catalog/v1/refresh", member=403, staff=400, method="POST", data={}),
+    operation("catalog/v1/hooks/<uuid:id>", "catalog/v1/hooks/{hook}", member=401, method="POST", data={}),
+    operation("catalog/v1/inbound-hooks", member=403, staff=200),
+    operation("catalog/v1/inbound-hooks", member=403, staff=400, method="POST", data={}),
+    operation(f"{INBOUND}<uuid:id>", f"{INBOUND}{{hook}}", member=403, staff=200),
+    operation(f"{INBOUND}<uuid:id>", f"{INBOUND}{{hook}}", member=403, staff=200, method="PATCH", data={}),
+    operation(f"{INBOUND}<uuid:id>", f"{INBOUND}{{hook}}", member=403, staff=204, method="DELETE"),
+    operation(f"{INBOUND}<uuid:id>/secret", f"{INBOUND}{{hook}}/secret", member=403, staff=200, method="POST", data={}),
+    operation(f"{INBOUND}<uuid:id>/deliveries", f"{INBOUND}{{hook}}/deliveries", member=403, staff=200),
+    operation("catalog/v1/hook-deliveries/<int:id>/replay", "catalog/v1/hook-deliveries/0/replay", member=403,
+              staff=404, method="POST"),
+    operation("jobs/v1/jobs"),
+    operation("jobs/v1/jobs/<uuid:id>", "jobs/v1/jobs/{job}", member=404, staff=200),
+    operation("jobs/v1/jobs/<uuid:id>/cancel", "jobs/v1/jobs/{job}/cancel", member=403, staff=409, method="POST"),
     operation("schema/"),
 )  # fmt: skip
 
@@ -181,6 +208,8 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/check-now/": frozenset({200}),
     "<path:object_id>/sync-now/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
+    "<path:object_id>/new-secret/": frozenset({200}),
+    "<path:object_id>/replay/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.
 ADMIN_SITE: dict[str, tuple[str, int]] = {

@@ -74,7 +74,7 @@ def test_no_page_names_what_the_viewer_may_not_see(world: World, secrets: list[E
     leaks = []
     for entry in ENTRIES:
         if entry.method == "GET":
-            path = entry.path.format(source=world.source.pk, uid=world.entity.uid)
+            path = entry.path.format(**world.places)
             if SECRET in _get(client, path)[1]:
                 leaks.append(str(entry))
     assert leaks == []
@@ -87,7 +87,7 @@ def test_no_operation_names_or_counts_what_the_viewer_may_not_see(
     for entry in OPERATIONS:
         if entry.member != 200:
             continue
-        path = entry.path.format(source=world.source.pk, uid=world.entity.uid)
+        path = entry.path.format(**world.places)
         with_secrets = _get(client, path, method=entry.method, **matrix.body_of(entry))
         assert SECRET not in with_secrets[1], str(entry)
 

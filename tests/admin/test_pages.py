@@ -38,6 +38,8 @@ ROWS = {
     "audit.AuditEvent": "audit",
     "catalog.AnnotationDefinition": "annotation",
     "catalog.Entity": "entity",
+    "catalog.Hook": "hook",
+    "catalog.HookDelivery": "delivery",
     "catalog.Kind": "kind",
     "catalog.Problem": "problem",
     "catalog.Quarantine": "quarantine",

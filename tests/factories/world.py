@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -12,6 +13,8 @@ from catalog.models import (
     Alias,
     AnnotationDefinition,
     Entity,
+    Hook,
+    HookDelivery,
     Kind,
     Problem,
     Quarantine,
@@ -26,6 +29,7 @@ from portal.access.viewer import Viewer
 from portal.audit.models import AuditEvent
 from portal.audit.services import record, seal
 from portal.connections.models import Connection
+from portal.core.crypto import encrypt
 from portal.events.models import Event
 from portal.events.services import publish
 from portal.events.services import seal as seal_events
@@ -67,8 +71,20 @@ class World:
     schedule: Schedule
     event: Event
     connection: Connection
+    hook: Hook
+    delivery: HookDelivery
     audit: AuditEvent
     tokens: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def places(self) -> dict[str, object]:
+        """What stands in braces in the addresses of ``tests/access/matrix.py``."""
+        return {
+            "source": self.source.pk,
+            "uid": self.entity.uid,
+            "hook": self.hook.pk,
+            "job": self.job.pk,
+        }
 
     @property
     def viewer(self) -> Viewer:
@@ -108,6 +124,22 @@ def make_sync(source: Source, **values: object) -> Sync:
     now = timezone.now()
     defaults = {"state": Sync.State.DONE, "actor": "system:test", "started_at": now, "finished_at": now}
     return Sync.objects.create(source=source, **{**defaults, **values})
+
+
+def make_delivery(hook: Hook, number: int = 1, **values: object) -> HookDelivery:
+    """A push that was about nothing here."""
+    defaults = {
+        "delivery_id": f"delivery-{number}",
+        "event": "push",
+        "received_at": timezone.now(),
+        "verdict": HookDelivery.Verdict.NOTHING,
+        "message": "No source that this webhook may read is in acme/shop.",
+        "repository": "acme/shop",
+        "branch": "main",
+        "headers": {"x-github-event": "push"},
+        "body": zlib.compress(b"{}"),
+    }
+    return HookDelivery.objects.create(hook=hook, **{**defaults, **values})
 
 
 def make_tombstone(source: Source, name: str = "kiosk", **values: object) -> Tombstone:
@@ -184,6 +216,9 @@ def make_world() -> World:
     seal_events()
     now = timezone.now()
     tombstone = make_tombstone(source)
+    hook = Hook(name="acme", provider=Hook.Provider.GITHUB)
+    hook.sealed_secret = encrypt(b"the secret of the world", context=f"catalog.hook:{hook.pk}")
+    hook.save()
     return World(
         member=member,
         staff=staff,
@@ -207,6 +242,8 @@ def make_world() -> World:
         schedule=ScheduleFactory(),
         event=Event.objects.get(),
         connection=ConnectionFactory(credential="env:GIT_TOKEN"),
+        hook=hook,
+        delivery=make_delivery(hook),
         audit=AuditEvent.objects.get(),
         tokens=texts,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api.v1 import health, history, remote
+from catalog.api.v1 import deliver, health, history, hooks, refresh, remote
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
@@ -20,4 +20,11 @@ urlpatterns = [
     path("references", health.ReferencesView.as_view(), name="references"),
     path("references/pointers", health.PointersView.as_view(), name="pointers"),
     path("sources/<uuid:id>/remote-report", remote.RemoteReportView.as_view(), name="remote-report"),
+    path("refresh", refresh.RefreshView.as_view(), name="refresh"),
+    path("hooks/<uuid:id>", deliver.DeliverView.as_view(), name="deliver"),
+    path("inbound-hooks", hooks.HooksView.as_view(), name="hooks"),
+    path("inbound-hooks/<uuid:id>", hooks.HookView.as_view(), name="hook"),
+    path("inbound-hooks/<uuid:id>/secret", hooks.HookSecretView.as_view(), name="hook-secret"),
+    path("inbound-hooks/<uuid:id>/deliveries", hooks.DeliveriesView.as_view(), name="hook-deliveries"),
+    path("hook-deliveries/<int:id>/replay", hooks.ReplayView.as_view(), name="hook-replay"),
 ]

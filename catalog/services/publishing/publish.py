@@ -407,7 +407,10 @@ class _Writer:
         known: dict[int, tuple[UUID, int, datetime]] = {}
         for part in chunks(ids):
             rows = Entity.objects.unrestricted(REASON).filter(pk__in=part)
-            known.update((pk, rest) for pk, *rest in rows.values_list("id", "uid", "revision", "revised_at"))
+            known.update(
+                (pk, (uid, number, since))
+                for pk, uid, number, since in rows.values_list("id", "uid", "revision", "revised_at")
+            )
         renames = any(row.ref != declared.ref for row, declared in updates)
         entities, documents, attributes = [], [], AttributeWriter()
         state = (Entity.State.ACTIVE.value, "", None, False, None)

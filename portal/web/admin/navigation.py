@@ -17,6 +17,8 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Sources", "source", "catalog_source_changelist"),
             ("Problems", "report", "catalog_problem_changelist"),
             ("Syncs", "sync", "catalog_sync_changelist"),
+            ("Webhooks", "webhook", "catalog_hook_changelist"),
+            ("Deliveries", "move_to_inbox", "catalog_hookdelivery_changelist"),
             ("Held back", "front_hand", "catalog_quarantine_changelist"),
             ("Removed", "delete_history", "catalog_tombstone_changelist"),
             ("Versions", "history", "catalog_revision_changelist"),

@@ -144,7 +144,7 @@ def test_one_source_shows_its_readings_and_problems(
     assert "every 5 min" in page
     assert "2, 1, 0" in page
     assert "tags.0" in page
-    assert "Sync now" not in page
+    assert "Refresh" not in page
     assert reader.get("/catalog/sources/00000000-0000-0000-0000-000000000000/").status_code == 404
 
 
