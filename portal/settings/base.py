@@ -208,6 +208,9 @@ CALLBOARD_EGRESS_ALLOW = env.list("CALLBOARD_EGRESS_ALLOW", default=[])
 CALLBOARD_TOMBSTONE_DAYS = env.int("CALLBOARD_TOMBSTONE_DAYS", 30)
 CALLBOARD_REMOVAL_LEAST = env.int("CALLBOARD_REMOVAL_LEAST", 20)
 CALLBOARD_REMOVAL_SHARE = env.float("CALLBOARD_REMOVAL_SHARE", 0.3)
+# --- change feed: how long events are kept, and event streams that one process holds open
+CALLBOARD_EVENT_DAYS = env.int("CALLBOARD_EVENT_DAYS", 30)
+CALLBOARD_EVENT_STREAMS = env.int("CALLBOARD_EVENT_STREAMS", 200)
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)
 # Where references to credentials lead (portal.connections.credentials).
 CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secrets"))

@@ -62,6 +62,9 @@ def operation(
 ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
 UID = "catalog/entities/by-uid/"
+HOOKS = "events/v1/subscriptions"
+HOOK = f"{HOOKS}/<uuid:key>"
+LETTER = f"{HOOK}/deliveries/<int:number>"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
 
 ENTRIES: tuple[Entry, ...] = (
@@ -138,6 +141,22 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
+    # --- the change feed and webhooks
+    operation("events/v1/events", "events/v1/events?type=catalog.*&limit=5"),
+    operation("events/v1/stream", member=503),  # only the event process keeps answers open
+    operation(HOOKS),
+    operation(HOOKS, member=403, staff=400, method="POST", data={}),
+    operation(HOOK, HOOKS + "/{hook}", member=404, staff=200),
+    operation(HOOK, HOOKS + "/{hook}", member=403, staff=400, method="PATCH", data={"nothing": 1}),
+    operation(HOOK, HOOKS + "/{hook}", member=403, staff=204, method="DELETE"),
+    operation(f"{HOOK}/ping", HOOKS + "/{hook}/ping", member=403, staff=200, method="POST"),
+    operation(f"{HOOK}/secret", HOOKS + "/{hook}/secret", member=403, staff=200, method="POST"),
+    operation(f"{HOOK}/deliveries", HOOKS + "/{hook}/deliveries?state=dead", member=404, staff=200),
+    operation(f"{HOOK}/redeliver", HOOKS + "/{hook}/redeliver", member=403, staff=202, method="POST"),
+    operation(LETTER, HOOKS + "/{hook}/deliveries/{letter}", member=403, staff=204, method="DELETE"),
+    operation(
+        f"{LETTER}/redeliver", HOOKS + "/{hook}/deliveries/{letter}/redeliver", member=403, staff=202, method="POST"
+    ),
     operation("schema/"),
 )  # fmt: skip
 
@@ -160,6 +179,13 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/cancel/": frozenset({200}),
     "<path:object_id>/check-now/": frozenset({200}),
     "<path:object_id>/sync-now/": frozenset({200}),
+    "<path:object_id>/send-test/": frozenset({200}),
+    "<path:object_id>/redeliver-dead/": frozenset({200}),
+    "<path:object_id>/new-secret/": frozenset({200}),
+    "<path:object_id>/turn-on/": frozenset({200}),
+    "<path:object_id>/turn-off/": frozenset({200}),
+    "<path:object_id>/send-again/": frozenset({200}),
+    "<path:object_id>/drop-letter/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.

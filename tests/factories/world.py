@@ -24,7 +24,7 @@ from portal.access.viewer import Viewer
 from portal.audit.models import AuditEvent
 from portal.audit.services import record, seal
 from portal.connections.models import Connection
-from portal.events.models import Event
+from portal.events.models import Delivery, Event, Subscription
 from portal.events.services import publish
 from portal.events.services import seal as seal_events
 from portal.jobs.models import Job, Schedule
@@ -38,6 +38,7 @@ from tests.factories.access import (
 )
 from tests.factories.catalog import document, store
 from tests.factories.connections import ConnectionFactory
+from tests.factories.events import DeliveryFactory, SubscriptionFactory
 from tests.factories.jobs import JobFactory, ScheduleFactory
 
 
@@ -62,6 +63,8 @@ class World:
     job: Job
     schedule: Schedule
     event: Event
+    subscription: Subscription
+    delivery: Delivery
     connection: Connection
     audit: AuditEvent
     tokens: dict[str, str] = field(default_factory=dict)
@@ -161,6 +164,7 @@ def make_world() -> World:
     publish(events=[("catalog.source.synced", source.name, {"added": 1})])
     seal()
     seal_events()
+    subscription = SubscriptionFactory(name="portal search", user=staff)
     now = timezone.now()
     return World(
         member=member,
@@ -182,6 +186,8 @@ def make_world() -> World:
         ),
         schedule=ScheduleFactory(),
         event=Event.objects.get(),
+        subscription=subscription,
+        delivery=DeliveryFactory(subscription=subscription, state=Delivery.State.DEAD),
         connection=ConnectionFactory(credential="env:GIT_TOKEN"),
         audit=AuditEvent.objects.get(),
         tokens=texts,
