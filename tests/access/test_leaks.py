@@ -74,7 +74,12 @@ def test_no_page_names_what_the_viewer_may_not_see(world: World, secrets: list[E
     leaks = []
     for entry in ENTRIES:
         if entry.method == "GET":
-            path = entry.path.format(source=world.source.pk, uid=world.entity.uid)
+            path = entry.path.format(
+                source=world.source.pk,
+                uid=world.entity.uid,
+                hook=world.subscription.pk,
+                letter=world.delivery.pk,
+            )
             if SECRET in _get(client, path)[1]:
                 leaks.append(str(entry))
     assert leaks == []
