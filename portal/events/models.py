@@ -58,12 +58,12 @@ class Subscription(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = CodePointField(max_length=100, help_text="Short and unique, for people.")
-    url = models.CharField(max_length=2000, help_text="Where events are sent, by POST.")
+    url = models.CharField("URL", max_length=2000, help_text="Where events are sent, by POST.")
     types = models.JSONField(
-        default=list, blank=True, help_text='Such as ["catalog.entity.*"]; an empty list means all.'
+        default=list, blank=True, help_text="One a line, such as catalog.entity.*; none means all."
     )
     subjects = models.JSONField(
-        default=list, blank=True, help_text='Such as ["component:default/*"]; an empty list means all.'
+        default=list, blank=True, help_text="One a line, such as component:default/*; none means all."
     )
     enabled = models.BooleanField(default=True)
     reason = models.TextField(blank=True, help_text="Why it is off.")
@@ -91,7 +91,7 @@ class Subscription(models.Model):
     failures = models.PositiveIntegerField(default=0, editable=False, help_text="Failed attempts in a row.")
     failing_since = models.DateTimeField(null=True, blank=True, editable=False)
     next_try_at = models.DateTimeField(null=True, blank=True, editable=False)
-    last_ok_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_ok_at = models.DateTimeField("last success", null=True, blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     fence = models.PositiveBigIntegerField(default=0, editable=False)

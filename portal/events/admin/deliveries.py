@@ -18,17 +18,7 @@ from portal.events.services import drop, redeliver
 
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyAdmin):
-    list_display = (
-        "type",
-        "subject",
-        "subscription",
-        "state",
-        "attempts",
-        "status",
-        "last_at",
-        "next_try_at",
-        "why",
-    )
+    list_display = ("type", "subject", "subscription", "state", "attempts", "last_at", "why")
     list_select_related = ("subscription",)
     list_filter = ("state", "subscription", FieldFilter.of("type"))
     search_fields = ("type", "subject", "error", "subscription__name")

@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from portal.access.admin import CuratedForm, ModelAdmin, object_action, once, viewer_of
 from portal.events.models import Delivery, Subscription
@@ -39,17 +39,42 @@ HEALTH = (
 )
 
 
-class NewSubscriptionForm(CuratedForm):
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = UnfoldAdminTextareaWidget(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return [line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
+
+
+def _lines(name: str) -> LinesField:
+    field = Subscription._meta.get_field(name)
+    return LinesField(required=False, help_text=field.help_text)
+
+
+class SubscriptionForm(CuratedForm):
+    types = _lines("types")
+    subjects = _lines("subjects")
+
+    class Meta:
+        model = Subscription
+        fields = FIELDS
+
+
+class NewSubscriptionForm(SubscriptionForm):
     start = forms.ChoiceField(
         choices=[("now", "From now on"), ("oldest", "From the oldest event that is kept")],
         initial="now",
         widget=UnfoldAdminSelectWidget,
         help_text="Which events it gets.",
     )
-
-    class Meta:
-        model = Subscription
-        fields = FIELDS
 
 
 class StartForm(BaseDialogForm):
@@ -65,7 +90,8 @@ class StartForm(BaseDialogForm):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ModelAdmin):
-    list_display = ("name", "url", "state", "last_ok_at", "failing_since", "next_try_at", "created_by")
+    form = SubscriptionForm
+    list_display = ("name", "url", "state", "last_ok_at", "failing_since", "created_by")
     list_filter = ("enabled",)
     search_fields = ("name", "url", "created_by")
     ordering = ("name",)
@@ -85,6 +111,17 @@ class SubscriptionAdmin(ModelAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """What makes sense for this one: nobody switches off what is off."""
+        offered: list[Any] = super().get_actions_detail(request, object_id)
+        row = self.get_object(request, str(object_id))
+        if row is None:
+            return offered
+        hidden = {"turn_on" if row.enabled else "turn_off"}
+        if not self.dead_letters(row):
+            hidden.add("redeliver_dead")
+        return [each for each in offered if not any(each.action_name.endswith(name) for name in hidden)]
 
     @admin.display(description="State")
     def state(self, row: Subscription) -> str:

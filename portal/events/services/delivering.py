@@ -132,19 +132,12 @@ class _Sender:
         return not self.stopped() and time.monotonic() < self.until
 
     def _read(self) -> Subscription | None:
-        """The row as it is now, with address, filter and secrets; None where it was switched off.
+        """The row as it is now, with address, filter and secrets; None where it was switched off or taken over.
 
-        Raises:
-            LostClaimError: it is another sender's.
+        The claim, and every outcome since, made the lease longer than the next attempt can be.
         """
-        # The lease is extended before each attempt, so that it outlives the attempt.
-        self._move(lease_until=timezone.now() + LEASE)
-        return (
-            Subscription.objects.unrestricted(_OWN)
-            .select_related("user")
-            .filter(pk=self.key, enabled=True)
-            .first()
-        )
+        rows = Subscription.objects.unrestricted(_OWN).select_related("user")
+        return rows.filter(pk=self.key, fence=self.fence, enabled=True).first()
 
     def _next_events(self, subscription: Subscription, viewer: Viewer) -> bool:
         """Send a page of events. False where there is nothing more to do now."""
