@@ -70,6 +70,7 @@ class Subscription(models.Model):
     secret = models.TextField(editable=False)
     previous_secret = models.TextField(blank=True, editable=False)
     previous_until = models.DateTimeField(
+        "old secret until",
         null=True,
         blank=True,
         editable=False,

@@ -167,7 +167,11 @@ def test_the_admin_shows_a_new_secret_once(browser: Client) -> None:
     rotated = browser.post(
         f"/admin/events/subscription/{hook.pk}/new-secret/", CONFIRMED, headers={"HX-Request": "true"}
     )
-    assert 'id="dialog-form"' in rotated.content.decode() and "whsec_" in rotated.content.decode()
+    assert (
+        rotated["HX-Retarget"] == "#dialog"
+        and 'id="dialog"' in rotated.content.decode()
+        and "whsec_" in rotated.content.decode()
+    )
 
 
 def test_the_admin_refuses_beside_the_field(browser: Client) -> None:

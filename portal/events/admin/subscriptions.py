@@ -169,10 +169,12 @@ class SubscriptionAdmin(ModelAdmin):
             "subscription": obj,
             "text": secret,
         }
-        # A dialog that htmx has sent takes its own part out of the answer.
+        # In a dialog it takes the place of the whole, button included: a second click would be a second secret.
         page = "secret_dialog" if request.headers.get("HX-Request") else "secret"
         answer = TemplateResponse(request, f"admin/events/subscription/{page}.html", context)
         answer["Cache-Control"] = "no-store"
+        if page == "secret_dialog":
+            answer["HX-Retarget"] = answer["HX-Reselect"] = "#dialog"
         return answer
 
     # ------------------------------------------------------------------------------------------------------ actions

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
                 ('reason', models.TextField(blank=True, help_text='Why it is off.')),
                 ('secret', models.TextField(editable=False)),
                 ('previous_secret', models.TextField(blank=True, editable=False)),
-                ('previous_until', models.DateTimeField(blank=True, editable=False, help_text='Until then the secret before this one signs as well.', null=True)),
+                ('previous_until', models.DateTimeField(blank=True, editable=False, help_text='Until then the secret before this one signs as well.', null=True, verbose_name='old secret until')),
                 ('created_by', models.CharField(editable=False, max_length=200)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('revision', models.PositiveIntegerField(default=1, editable=False)),
