@@ -54,14 +54,11 @@ class LinesField(forms.CharField):
         return bool((initial or []) != self.to_python(data))
 
 
-def _lines(name: str) -> LinesField:
-    field = Subscription._meta.get_field(name)
-    return LinesField(required=False, help_text=field.help_text)
-
-
 class SubscriptionForm(CuratedForm):
-    types = _lines("types")
-    subjects = _lines("subjects")
+    types = LinesField(required=False, help_text="One a line, such as catalog.entity.*; none means all.")
+    subjects = LinesField(
+        required=False, help_text="One a line, such as component:default/*; none means all."
+    )
 
     class Meta:
         model = Subscription
