@@ -21,15 +21,18 @@ class CatalogConfig(AppConfig):
         from catalog import tasks  # noqa: F401  (registers the job handlers)
         from catalog.presenters.sync_job import describe_sync
         from catalog.query.figures import figures
+        from catalog.selectors import visible_refs, visible_source_names
         from catalog.services.sources import SYNC_JOB
         from portal.access.querysets import set_policy, staff_only
+        from portal.events.registry import event_types
         from portal.jobs.outcomes import describe_jobs
         from portal.observability.metrics import at_scrape
 
         set_policy("catalog.hook", staff_only)
         set_policy("catalog.hookdelivery", staff_only)
         describe_jobs(SYNC_JOB, describe_sync)
-
+        event_types.register("catalog.entity", visible=visible_refs)
+        event_types.register("catalog.source", visible=visible_source_names)
         at_scrape("catalog", figures)
         post_migrate.connect(
             _install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds"

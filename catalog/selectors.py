@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, time
 from uuid import UUID
 
@@ -168,3 +169,22 @@ def version_at(viewer: Viewer, ref: str, at: datetime) -> Entity | Revision:
             remedy="Its history says when it was there.",
         )
     return found
+
+
+# --- events
+
+
+def visible_refs(viewer: Viewer, refs: Collection[str]) -> set[str]:
+    """Of these references, those of entities that the viewer may see, or of which it may see what they were."""
+    there = Entity.objects.visible_to(viewer).filter(ref__in=refs).values_list("ref", flat=True)
+    found = set(there)
+    rest = [ref for ref in refs if ref not in found]
+    if rest:
+        past = Revision.objects.visible_to(viewer).filter(ref__in=rest)
+        found.update(past.order_by().values_list("ref", flat=True).distinct())
+    return found
+
+
+def visible_source_names(viewer: Viewer, names: Collection[str]) -> set[str]:
+    """Of these names, those of sources that the viewer may see."""
+    return set(Source.objects.visible_to(viewer).filter(name__in=names).values_list("name", flat=True))

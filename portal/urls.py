@@ -10,6 +10,7 @@ from portal.web.plugin_pages import plugin_pages
 urlpatterns = [
     path("api/catalog/v1/", include("catalog.api.v1.urls")),
     path("api/catalog/", include("catalog.api.urls")),  # early: it is asked most, and by far
+    path("api/events/v1/", include("portal.events.api.urls")),
     path("", include("portal.web.urls")),
     path("", include("portal.observability.urls")),
     path("accounts/", include("allauth.urls")),

@@ -14,6 +14,8 @@ from django.db import connection, models, transaction
 from django.db.models import Max
 
 BATCH = 2_000
+#: Rows that one statement numbers: the first of many are read while the rest still wait, and no lock is held for long.
+NUMBERED = 20_000
 
 
 def seal_rows(model: type[models.Model], digest: Callable[[str, Any], str] | None = None) -> int:
@@ -55,7 +57,7 @@ def anything_waits(*sealed: type[models.Model]) -> bool:
 
 
 def _number(model: type[models.Model], last: int) -> int:
-    """Positions for all that wait, in one statement."""
+    """Positions for those that wait, in one statement."""
     table, key = (
         connection.ops.quote_name(model._meta.db_table),
         connection.ops.quote_name(str(model._meta.pk.column)),
@@ -63,7 +65,8 @@ def _number(model: type[models.Model], last: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE {table} SET position = {last} + waiting.n FROM (SELECT {key} AS waiting_key, "  # noqa: S608  (names of our own model)
-            f"row_number() OVER (ORDER BY {key}) AS n FROM {table} WHERE position IS NULL) AS waiting "
+            f"row_number() OVER (ORDER BY {key}) AS n FROM {table} WHERE position IS NULL "
+            f"ORDER BY {key} LIMIT {NUMBERED}) AS waiting "
             f"WHERE {table}.{key} = waiting.waiting_key"
         )
         return int(cursor.rowcount)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from portal.jobs import webhooks  # noqa: F401  (registers its kind of job in every worker)
 from portal.jobs.doorbell import TASK
 from portal.jobs.running import run_job
 

@@ -36,6 +36,7 @@ _QUIETER = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "kombu.connection": logging.ERROR,
+    "httpx": logging.WARNING,  # a line for every request, with whatever secret is in its address
     "django.request": logging.ERROR,
     "django.server": logging.WARNING,
 }

@@ -224,6 +224,9 @@ CALLBOARD_STATIC_KINDS = {
 # --- webhooks of Git hosts: how long deliveries are kept, and the largest one that is taken
 CALLBOARD_HOOK_DAYS = env.int("CALLBOARD_HOOK_DAYS", 30)
 CALLBOARD_HOOK_MAX_BYTES = env.int("CALLBOARD_HOOK_MAX_BYTES", 10 * 1024 * 1024)
+# --- change feed: how long events are kept, and event streams that one process holds open
+CALLBOARD_EVENT_DAYS = env.int("CALLBOARD_EVENT_DAYS", 30)
+CALLBOARD_EVENT_STREAMS = env.int("CALLBOARD_EVENT_STREAMS", 200)
 CALLBOARD_MAX_FILE_BYTES = env.int("CALLBOARD_MAX_FILE_BYTES", 10 * 1024 * 1024)
 # Where references to credentials lead (portal.connections.credentials).
 CALLBOARD_CREDENTIAL_DIR = Path(env.str("CALLBOARD_CREDENTIAL_DIR", "/run/secrets"))

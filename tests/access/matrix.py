@@ -63,6 +63,9 @@ ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
 UID = "catalog/entities/by-uid/"
 INBOUND = "catalog/v1/inbound-hooks/"
+HOOKS = "events/v1/subscriptions"
+HOOK = f"{HOOKS}/<uuid:key>"
+LETTER = f"{HOOK}/deliveries/<int:number>"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
 OWN = f"catalog/v1/entities/{NAMED}"
 OWN_ENTITY = "catalog/v1/entities/component/default/shop"
@@ -185,6 +188,22 @@ ENTRIES: tuple[Entry, ...] = (
     operation("jobs/v1/jobs"),
     operation("jobs/v1/jobs/<uuid:id>", "jobs/v1/jobs/{job}", member=404, staff=200),
     operation("jobs/v1/jobs/<uuid:id>/cancel", "jobs/v1/jobs/{job}/cancel", member=403, staff=409, method="POST"),
+    # --- the change feed and webhooks
+    operation("events/v1/events", "events/v1/events?type=catalog.*&limit=5"),
+    operation("events/v1/stream", member=503),  # only the event process keeps answers open
+    operation(HOOKS),
+    operation(HOOKS, member=403, staff=400, method="POST", data={}),
+    operation(HOOK, HOOKS + "/{subscription}", member=404, staff=200),
+    operation(HOOK, HOOKS + "/{subscription}", member=403, staff=400, method="PATCH", data={"nothing": 1}),
+    operation(HOOK, HOOKS + "/{subscription}", member=403, staff=204, method="DELETE"),
+    operation(f"{HOOK}/ping", HOOKS + "/{subscription}/ping", member=403, staff=200, method="POST"),
+    operation(f"{HOOK}/secret", HOOKS + "/{subscription}/secret", member=403, staff=200, method="POST"),
+    operation(f"{HOOK}/deliveries", HOOKS + "/{subscription}/deliveries?state=dead", member=404, staff=200),
+    operation(f"{HOOK}/redeliver", HOOKS + "/{subscription}/redeliver", member=403, staff=202, method="POST"),
+    operation(LETTER, HOOKS + "/{subscription}/deliveries/{letter}", member=403, staff=204, method="DELETE"),
+    operation(
+        f"{LETTER}/redeliver", HOOKS + "/{subscription}/deliveries/{letter}/redeliver", member=403, staff=202, method="POST"
+    ),
     operation("schema/"),
 )  # fmt: skip
 
@@ -207,6 +226,13 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/cancel/": frozenset({200}),
     "<path:object_id>/check-now/": frozenset({200}),
     "<path:object_id>/sync-now/": frozenset({200}),
+    "<path:object_id>/send-test/": frozenset({200}),
+    "<path:object_id>/redeliver-dead/": frozenset({200}),
+    "<path:object_id>/new-secret/": frozenset({200}),
+    "<path:object_id>/turn-on/": frozenset({200}),
+    "<path:object_id>/turn-off/": frozenset({200}),
+    "<path:object_id>/send-again/": frozenset({200}),
+    "<path:object_id>/drop-letter/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
     "<path:object_id>/new-secret/": frozenset({200}),
     "<path:object_id>/replay/": frozenset({200}),

@@ -24,6 +24,7 @@ from portal.web.admin.registration import keep_restricted_pages
 from tests.factories.access import MembershipFactory, TokenFactory
 from tests.factories.catalog import document, store
 from tests.factories.connections import ConnectionFactory
+from tests.factories.events import DeliveryFactory
 from tests.factories.jobs import JobFactory, ScheduleFactory
 from tests.factories.world import World, make_problem, make_source, make_sync
 
@@ -39,7 +40,7 @@ ROWS = {
     "catalog.AnnotationDefinition": "annotation",
     "catalog.Entity": "entity",
     "catalog.Hook": "hook",
-    "catalog.HookDelivery": "delivery",
+    "catalog.HookDelivery": "hook_delivery",
     "catalog.Kind": "kind",
     "catalog.Problem": "problem",
     "catalog.Quarantine": "quarantine",
@@ -50,7 +51,9 @@ ROWS = {
     "catalog.TagDefinition": "tag",
     "catalog.Tombstone": "tombstone",
     "connections.Connection": "connection",
+    "events.Delivery": "delivery",
     "events.Event": "event",
+    "events.Subscription": "subscription",
     "jobs.Job": "job",
     "jobs.Schedule": "schedule",
 }
@@ -82,6 +85,7 @@ def _many_more(world: World) -> None:
         MembershipFactory()
         TokenFactory(user=world.member)
         ConnectionFactory()
+        DeliveryFactory()
         JobFactory()
         ScheduleFactory()
         first = TagDefinition.objects.create(name=f"tag{number}")

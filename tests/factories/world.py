@@ -30,7 +30,7 @@ from portal.audit.models import AuditEvent
 from portal.audit.services import record, seal
 from portal.connections.models import Connection
 from portal.core.crypto import encrypt
-from portal.events.models import Event
+from portal.events.models import Delivery, Event, Subscription
 from portal.events.services import publish
 from portal.events.services import seal as seal_events
 from portal.jobs.models import Job, Schedule
@@ -44,6 +44,7 @@ from tests.factories.access import (
 )
 from tests.factories.catalog import document, store
 from tests.factories.connections import ConnectionFactory
+from tests.factories.events import DeliveryFactory, SubscriptionFactory
 from tests.factories.jobs import JobFactory, ScheduleFactory
 
 
@@ -70,9 +71,11 @@ class World:
     job: Job
     schedule: Schedule
     event: Event
+    subscription: Subscription
+    delivery: Delivery
     connection: Connection
     hook: Hook
-    delivery: HookDelivery
+    hook_delivery: HookDelivery
     audit: AuditEvent
     tokens: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +86,8 @@ class World:
             "source": self.source.pk,
             "uid": self.entity.uid,
             "hook": self.hook.pk,
+            "subscription": self.subscription.pk,
+            "letter": self.delivery.pk,
             "job": self.job.pk,
         }
 
@@ -214,6 +219,7 @@ def make_world() -> World:
     publish(events=[("catalog.source.synced", source.name, {"added": 1})])
     seal()
     seal_events()
+    subscription = SubscriptionFactory(name="portal search", user=staff)
     now = timezone.now()
     tombstone = make_tombstone(source)
     hook = Hook(name="acme", provider=Hook.Provider.GITHUB)
@@ -241,9 +247,11 @@ def make_world() -> World:
         ),
         schedule=ScheduleFactory(),
         event=Event.objects.get(),
+        subscription=subscription,
+        delivery=DeliveryFactory(subscription=subscription, state=Delivery.State.DEAD),
         connection=ConnectionFactory(credential="env:GIT_TOKEN"),
         hook=hook,
-        delivery=make_delivery(hook),
+        hook_delivery=make_delivery(hook),
         audit=AuditEvent.objects.get(),
         tokens=texts,
     )

@@ -129,7 +129,7 @@ def viewer_of_token(text: str) -> Viewer | None:
     if token is None:
         return None
     note_token_use(token=token, at=now)
-    viewer = _viewer_of(token)
+    viewer = viewer_of_stored_token(token)
     if remembering:
         if len(_remembered) >= MOST_REMEMBERED:
             _remembered.clear()
@@ -142,7 +142,8 @@ def forget_tokens() -> None:
     _remembered.clear()
 
 
-def _viewer_of(token: Token) -> Viewer:
+def viewer_of_stored_token(token: Token) -> Viewer:
+    """The viewer that a row stands for; whether it is valid, the caller has looked at."""
     viewer = viewer_of_user(token.user)
     return Viewer(
         actor=f"{viewer.actor} (token {token.prefix})",

@@ -45,6 +45,8 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Connections", "lan", "connections_connection_changelist"),
             ("Plugins", "extension", "plugins"),
             ("Events", "bolt", "events_event_changelist"),
+            ("Webhooks", "webhook", "events_subscription_changelist"),
+            ("Deliveries", "outbox", "events_delivery_changelist"),
             ("Audit", "policy", "audit_auditevent_changelist"),
         ),
     ),

@@ -15,8 +15,10 @@ from portal.audit.models import AuditEvent
 from portal.audit.services import seal as seal_audit
 from portal.core.sealing import anything_waits
 from portal.events.models import Event
+from portal.events.services import forget_old_deliveries, forget_old_events
 from portal.events.services import seal as seal_events
 from portal.jobs.services import forget_old_jobs, sweep, tick
+from portal.jobs.webhooks import forget_delivery_jobs, queue_deliveries
 
 log = structlog.get_logger(__name__)
 #: Seconds between two looks at what is due. Chores start on this beat, so that an idle scheduler wakes up seldom.
@@ -34,8 +36,12 @@ def seal() -> None:
 CHORES = (
     ("seal", BEAT, seal),
     ("tick", 1.0, tick),
+    ("webhooks", 1.0, queue_deliveries),
     ("sweep", 2.0, sweep),
     ("forget_old_jobs", 3600.0, forget_old_jobs),
+    ("forget_delivery_jobs", 600.0, forget_delivery_jobs),
+    ("forget_old_events", 3600.0, forget_old_events),
+    ("forget_old_deliveries", 3600.0, forget_old_deliveries),
 )
 
 

@@ -14,4 +14,4 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = (FieldFilter.of("type"),)
     search_fields = ("type", "subject")
     ordering = ("-position",)
-    fields = ("position", "type", "subject", "at", "data")
+    fields = ("position", "uid", "type", "subject", "at", "data")
