@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from catalog.ingest.sources.base import DEFAULT_PATTERN, MISSING, File, Limits, Reader, UnreadableError
+from catalog.ingest.sources.sent import NOWHERE, SentFiles, SentSession
 from catalog.ingest.sources.session import ReadSession, Remembered
 
 __all__ = [
     "DEFAULT_PATTERN",
     "MISSING",
+    "NOWHERE",
     "File",
     "Limits",
     "ReadSession",
     "Reader",
     "Remembered",
+    "SentFiles",
+    "SentSession",
     "UnreadableError",
 ]
