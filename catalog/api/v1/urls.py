@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from catalog.api.v1 import preview
 
 app_name = "catalog-v1"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("preview", preview.PreviewView.as_view(), name="preview"),
+]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -24,7 +26,7 @@ from catalog.services.sources_file import declared_rules
 from portal.access.viewer import Viewer
 from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
-from portal.core.errors import InputError, TimedOutError
+from portal.core.errors import InputError, ServiceUnavailableError, TimedOutError
 from portal.core.process import CancelledError
 
 #: Somebody waits for the answer.
@@ -33,7 +35,10 @@ LONGEST_SECONDS = 60.0
 #: What one question may read from elsewhere.
 MOST_READ_FILES = 20_000
 MOST_READ_BYTES = 256 * 1024 * 1024
+#: Questions that one process works on at a time, and how long the others wait for their turn.
+TURNS, WAIT_SECONDS = 2, 10.0
 ANY_YAML = "**/*.{yaml,yml}"
+_turns = threading.BoundedSemaphore(TURNS)
 
 
 def preview_changes(
@@ -60,14 +65,15 @@ def preview_changes(
     Raises:
         InputError: neither source, target nor files; a target that can be none; a ref where there are none.
         NotFoundError: there is no such ref.
-        TimedOutError: it took longer than ``LONGEST_SECONDS``.
+        ServiceUnavailableError: others ask just now.
+        TimedOutError: it took too long.
         CallboardError: the server of the ref cannot be asked. What cannot be read beside that stands in the report.
     """
     described = source or _described(actor, target, type, branch, pattern, allowed_kinds, sent)
     registry = current_registry()
     rules = None if described.allowed_kinds else declared_rules()
     description = SourceDescription.of(described, registry, rules=rules)
-    deadline = time.monotonic() + LONGEST_SECONDS
+    deadline = time.monotonic() + WAIT_SECONDS + LONGEST_SECONDS
 
     def late() -> bool:
         return time.monotonic() > deadline
@@ -88,7 +94,7 @@ def preview_changes(
             fetch_seconds=LONGEST_SECONDS,
         ),
     )
-    with session:
+    with _turn(), session:
         try:
             session.prepare()
             found = collect(description, session=session, registry=registry)
@@ -103,6 +109,20 @@ def preview_changes(
     if source is None:
         report.source = ""
     return report
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    if not _turns.acquire(timeout=WAIT_SECONDS):
+        raise ServiceUnavailableError(
+            f"{TURNS} previews are being made just now.",
+            code="catalog.preview.busy",
+            remedy="Ask again in a moment.",
+        )
+    try:
+        yield
+    finally:
+        _turns.release()
 
 
 def _compared(actor: Viewer, source: Source, found: Collected, session: SentSession) -> Report:

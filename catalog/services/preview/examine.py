@@ -249,14 +249,18 @@ class Examination:
             why += f", {name} only {priority}." if name else ", the other one a larger number."
             yield Conflict(declared.ref, Claim(self.source.name, self._place(declared)), loser, True, why)
         for rival in found.rivals:
-            first = found.declared.get(rival.ref)
-            if first is None or rival.same_file or rival.url == first.url:
+            if rival.same_file:
                 continue
-            loser = Claim(
-                self.source.name, Place(rival.url, self.path_of(rival.url), rival.document, rival.line)
-            )
+            first, stored = found.declared.get(rival.ref), plan.rows.get(rival.ref)
+            if first is not None:
+                keeper = self._place(first)
+            else:  # the first one fails, and keeps its place all the same
+                keeper = self._stored_place(stored) if stored is not None else Place("")
+            place = Place(rival.url, self.path_of(rival.url), rival.document, rival.line)
             why = "Within one source the file that is read first keeps it."
-            yield Conflict(rival.ref, Claim(self.source.name, self._place(first)), loser, False, why)
+            yield Conflict(
+                rival.ref, Claim(self.source.name, keeper), Claim(self.source.name, place), False, why
+            )
 
     def _sources(self, ids: set[UUID | None]) -> dict[UUID | None, tuple[str, int]]:
         rows = Source.objects.visible_to(self.actor).filter(pk__in=[key for key in ids if key])
