@@ -3,5 +3,14 @@
 from catalog.services.preview.changes import as_files, preview_changes
 from catalog.services.preview.questions import analyze_location, preview_location, validate_entity
 from catalog.services.preview.report import Report
+from catalog.services.preview.working_tree import files_below
 
-__all__ = ["Report", "analyze_location", "as_files", "preview_changes", "preview_location", "validate_entity"]
+__all__ = [
+    "Report",
+    "analyze_location",
+    "as_files",
+    "files_below",
+    "preview_changes",
+    "preview_location",
+    "validate_entity",
+]

@@ -73,7 +73,7 @@ def preview_changes(
     registry = current_registry()
     rules = None if described.allowed_kinds else declared_rules()
     description = SourceDescription.of(described, registry, rules=rules)
-    deadline = time.monotonic() + WAIT_SECONDS + LONGEST_SECONDS
+    deadline = float("inf")
 
     def late() -> bool:
         return time.monotonic() > deadline
@@ -95,9 +95,13 @@ def preview_changes(
         ),
     )
     with _turn(), session:
+        deadline = time.monotonic() + LONGEST_SECONDS
         try:
             session.prepare()
-            found = collect(description, session=session, registry=registry)
+            # An unreadable file is a problem and no end of the reading; lateness is one.
+            found = collect(
+                description, session=session, registry=registry, progress=lambda *_: session.check()
+            )
         except CancelledError as error:
             raise TimedOutError(
                 f"Reading {described.target} took longer than {LONGEST_SECONDS:.0f} s.",

@@ -1,0 +1,78 @@
+"""``manage.py catalog``: what a change would do (diff), and lists of entities as files (export)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from catalog.ingest.sources.sent import SentFiles
+from catalog.models import Source
+from catalog.presenters.preview_text import RENDERERS
+from catalog.selectors import source_named
+from catalog.services.preview import Report, files_below, preview_changes
+from catalog.services.targets import absolute_target, guess_type
+from portal.access.viewer import Viewer
+from portal.core.errors import CallboardError
+
+ACTOR = Viewer.system("command line")
+
+
+class Command(BaseCommand):
+    help = "Say what a change would do (diff), or write a list of entities (export)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        actions = parser.add_subparsers(dest="action", required=True)
+        diff = actions.add_parser(
+            "diff",
+            help="What the catalog would do with a folder, an address, or a source as it is now. Writes nothing.",
+        )
+        diff.add_argument(
+            "path",
+            nargs="?",
+            default="",
+            help="Folder or file below CALLBOARD_FILE_ROOTS, or an address; with --source a working tree of it.",
+        )
+        diff.add_argument("--source", default="", help="Name or id of a registered source.")
+        diff.add_argument(
+            "--ref", default="", help="Read its branch as if it were this branch, tag or commit."
+        )
+        diff.add_argument(
+            "--pattern", default="", help="Which files of a folder; without it the usual names."
+        )
+        diff.add_argument("--format", choices=sorted(RENDERERS), default="text")
+        diff.add_argument("--json", action="store_true", help="The same as --format json.")
+        diff.add_argument("--strict", action="store_true", help="Warnings end it with status 1 too.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['action']}")(options)
+        except CallboardError as error:
+            raise CommandError(" ".join(filter(None, (error.message, error.remedy)))) from error
+
+    def _diff(self, options: dict[str, Any]) -> None:
+        report = self._asked(options)
+        render = RENDERERS["json" if options["json"] else options["format"]]
+        self.stdout.write(render(report), ending="")
+        if report.verdict == "error" or (options["strict"] and report.verdict == "warning"):
+            sys.exit(1)
+
+    def _asked(self, options: dict[str, Any]) -> Report:
+        path, ref = options["path"], options["ref"]
+        if options["source"]:
+            source = source_named(ACTOR, options["source"])
+            sent = None
+            if path:
+                sent = SentFiles.of(files_below(Path(path)), file_bytes=settings.CALLBOARD_MAX_FILE_BYTES)
+            return preview_changes(actor=ACTOR, source=source, ref=ref, sent=sent)
+        kind = guess_type(path or ".")
+        target = absolute_target(kind, path or ".", folder=Path.cwd())
+        known = (
+            Source.objects.visible_to(ACTOR).filter(type=kind, target=target).order_by("created_at").first()
+        )
+        if known is not None:
+            return preview_changes(actor=ACTOR, source=known, ref=ref)
+        return preview_changes(actor=ACTOR, target=target, type=kind, pattern=options["pattern"], ref=ref)
