@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, index, problems, removals, sources
+from catalog.views import entity, index, preview, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
     path("", index.index, name="index"),
     path("apis/", index.apis, name="apis"),
+    path("preview/", preview.preview, name="preview"),
     path("problems/", problems.problems, name="problems"),
     path("sources/", sources.sources, name="sources"),
     path("sources/<uuid:key>/", sources.source, name="source"),

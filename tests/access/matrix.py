@@ -92,6 +92,8 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/"),
     page("catalog/", "catalog/?kind=component&owner=group:default/shop-team&q=shop"),
     page("catalog/apis/", member=302),  # leads to the list of APIs
+    page("catalog/preview/", member=403, staff=200),
+    page("catalog/preview/", member=403, staff=400, method="POST"),
     page("catalog/problems/"),
     page("catalog/sources/"),
     page("catalog/sources/<uuid:key>/", "catalog/sources/{source}/"),
@@ -137,6 +139,7 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/validate-entity", member=403, staff=400, method="POST", data={}),
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
+    operation("catalog/v1/preview", member=403, staff=400, method="POST", data={}),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("schema/"),
 )  # fmt: skip

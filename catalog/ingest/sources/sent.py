@@ -78,13 +78,15 @@ class SentFiles:
 
 
 def checked_path(path: str) -> str:
-    """A path in its short form; an address as it is.
+    """A path in its short form; an address as readers name it.
 
     Raises:
         InputError: it is empty, absolute, or climbs.
     """
-    if re.match(r"https?://", path) or (path.startswith("file:///") and ".." not in path):
+    if re.match(r"https?://", path):
         return path
+    if path.startswith("file:///") and ".." not in path.split("/"):
+        return path.removeprefix("file://")
     parts = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
     if path.startswith("/") or not parts or ".." in parts or "\0" in path or len(path) > 1000:
         raise InputError(
@@ -93,6 +95,10 @@ def checked_path(path: str) -> str:
             remedy="Write it from the root of the repository, such as services/shop/catalog-info.yaml.",
         )
     return "/".join(parts)
+
+
+def _is_address(name: str) -> bool:
+    return name.startswith(("/", "http://", "https://"))
 
 
 class _Place(Protocol):
@@ -144,6 +150,20 @@ class SentSession(ReadSession):
             self._point_branch()
         if self._sent is not None:
             self._place = self._find_place()
+            self._sent = self._by_path(self._sent, self._place)
+
+    @staticmethod
+    def _by_path(sent: SentFiles, place: _Place) -> SentFiles:
+        """The same files; what was named by an address of the place is named by its path."""
+
+        def path(name: str) -> str:
+            if not _is_address(name):
+                return name
+            found = place.path(LocationRef("file" if name.startswith("/") else "url", name))
+            return found or name
+
+        files = {path(name): data for name, data in sent.files.items()}
+        return SentFiles(files, frozenset(map(path, sent.removed)), sent.complete)
 
     def path_of(self, url: str) -> str:
         """The path of a sent file by its address; empty where it is none."""
@@ -165,7 +185,7 @@ class SentSession(ReadSession):
             return super().expand(location, branch=branch, pattern=pattern)
         if path in self._sent.files or location.target in self._sent.files or path in self._sent.removed:
             return [location]
-        ours = self._search(path, pattern, self._sent.files)
+        ours = self._search(path, pattern, [name for name in self._sent.files if not _is_address(name)])
         if self._sent.complete:
             if ours is None:  # reading it says that it is not there
                 return [location]
@@ -179,7 +199,7 @@ class SentSession(ReadSession):
         return _overlaid(place, location, found, ours or [], self._sent.removed)
 
     @staticmethod
-    def _search(path: str, pattern: str, names: Iterable[str]) -> list[str] | None:
+    def _search(path: str, pattern: str, names: Sequence[str]) -> list[str] | None:
         """The sent files that a folder or pattern stands for; None where it is neither."""
         if is_pattern(path):
             matches = matcher(path)
