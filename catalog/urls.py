@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, index, preview, problems, removals, sources
+from catalog.views import entity, feed, index, preview, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
     path("", index.index, name="index"),
+    path("feed.atom", feed.feed, name="feed"),
     path("apis/", index.apis, name="apis"),
     path("preview/", preview.preview, name="preview"),
     path("problems/", problems.problems, name="problems"),

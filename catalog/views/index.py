@@ -16,6 +16,7 @@ from catalog.presenters.listing import Asked, IndexPage, Names
 from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery
+from catalog.services.exports import FORMATS
 from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
 from portal.access.viewer import Viewer
 
@@ -24,7 +25,8 @@ PAGE = 50
 COUNTED_CHIPS = 4
 
 
-def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
+def list_query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
+    """What an address of the list asks for."""
     return EntityQuery(
         viewer,
         include=asked.query_include(),
@@ -35,7 +37,7 @@ def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuer
     )
 
 
-def _source_names(viewer: Viewer, ids: Iterable[str]) -> dict[str, str]:
+def source_names(viewer: Viewer, ids: Iterable[str]) -> dict[str, str]:
     """Names of sources by id. One statement, none for no ids."""
     wanted = [key for key in ids if key]
     if not wanted:
@@ -49,7 +51,7 @@ def index(request: HttpRequest) -> HttpResponse:
     """The list, its facets and its counts."""
     viewer = viewer_of(request)
     asked = Asked.of(request.path, dict(request.GET.lists()))
-    query = _query(viewer, asked)
+    query = list_query(viewer, asked)
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
     found = query.page(PAGE, cursor=request.GET.get("cursor", ""))
@@ -84,6 +86,12 @@ def index(request: HttpRequest) -> HttpResponse:
         previous_url=asked.url(cursor=found.previous_cursor) if found.previous_cursor else "",
         url=asked.url(),
         api_url=listing.api_url(asked),
+        exports=[
+            (format.title, listing.export_url(asked, name))
+            for name, format in FORMATS.items()
+            if name != "json"
+        ],
+        feed_url=listing.feed_url(asked, reverse("catalog:feed")),
         kept=[
             pair
             for pair in asked.parameters()
@@ -118,7 +126,7 @@ def _described(
     refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
     kinds, known = kinds_for(viewer), known_entities(viewer, refs)
     links = Links(kinds, known)
-    names = Names(kinds, links, _source_names(viewer, shown["source"]))
+    names = Names(kinds, links, source_names(viewer, shown["source"]))
     return names, [entity_row(known.get(e.ref, e), kinds, links) for e in entities]
 
 
@@ -126,7 +134,7 @@ def _counted(
     viewer: Viewer, asked: Asked, chips: list[listing.Chip], query: EntityQuery
 ) -> list[listing.Chip]:
     """Chips of an empty list with the length it has without each. One statement."""
-    rest = [_query(viewer, other, query.version) for other in listing.unfiltered(asked)[:COUNTED_CHIPS]]
+    rest = [list_query(viewer, other, query.version) for other in listing.unfiltered(asked)[:COUNTED_CHIPS]]
     counted = query.lengths_of(rest)
     return [replace(chip, without=n) for chip, n in zip(chips, counted, strict=False)] + chips[len(counted) :]
 

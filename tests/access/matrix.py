@@ -92,6 +92,7 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/"),
     page("catalog/", "catalog/?kind=component&owner=group:default/shop-team&q=shop"),
     page("catalog/apis/", member=302),  # leads to the list of APIs
+    Entry("catalog/feed.atom", "/catalog/feed.atom", 401, 200, 200),
     page("catalog/preview/", member=403, staff=200),
     page("catalog/preview/", member=403, staff=400, method="POST"),
     page("catalog/problems/"),
@@ -139,6 +140,9 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/validate-entity", member=403, staff=400, method="POST", data={}),
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
+    operation("catalog/v1/entities", "catalog/v1/entities?kind=component&sort=-updated"),
+    operation("catalog/v1/entities", "catalog/v1/entities?format=csv"),
+    operation("catalog/v1/entities", "catalog/v1/entities?format=yaml"),
     operation("catalog/v1/preview", member=403, staff=400, method="POST", data={}),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("schema/"),
