@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from catalog.ingest.sources.sent import SentFiles
 from catalog.models import Source
+from catalog.presenters.listing import Asked
 from catalog.presenters.preview_text import RENDERERS
+from catalog.query import EntityQuery, parse_fields, parse_filters
 from catalog.selectors import source_named
+from catalog.services.exports import FORMATS, export_entities
 from catalog.services.preview import Report, files_below, preview_changes
 from catalog.services.targets import absolute_target, guess_type
 from portal.access.viewer import Viewer
@@ -47,6 +52,30 @@ class Command(BaseCommand):
         diff.add_argument("--json", action="store_true", help="The same as --format json.")
         diff.add_argument("--strict", action="store_true", help="Warnings end it with status 1 too.")
 
+        export = actions.add_parser("export", help="Write a list of entities, to the terminal or a file.")
+        export.add_argument("--format", choices=sorted(FORMATS), default="ndjson")
+        export.add_argument(
+            "--filter",
+            action="append",
+            default=[],
+            help="As on stock's paths: key=value,key=value; repeatable.",
+        )
+        export.add_argument(
+            "--query",
+            default="",
+            metavar="WORDS",
+            help="As in an address of the portal: kind=component&owner=none.",
+        )
+        export.add_argument(
+            "--fields", default="", help="Paths to keep, or columns of a CSV, with commas between."
+        )
+        export.add_argument(
+            "--output", default="", metavar="FILE", help="Where to; without it to the terminal."
+        )
+        export.add_argument(
+            "--json", action="store_true", help="Say what was written as JSON; needs --output."
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             getattr(self, f"_{options['action']}")(options)
@@ -76,3 +105,37 @@ class Command(BaseCommand):
         if known is not None:
             return preview_changes(actor=ACTOR, source=known, ref=ref)
         return preview_changes(actor=ACTOR, target=target, type=kind, pattern=options["pattern"], ref=ref)
+
+    def _export(self, options: dict[str, Any]) -> None:
+        if options["json"] and not options["output"]:
+            raise CommandError("--json says what was written to a file: name one with --output.")
+        asked = Asked.of("", parse_qs(options["query"].lstrip("?")))
+        query = EntityQuery(
+            ACTOR,
+            where=parse_filters(options["filter"]),
+            include=asked.query_include(),
+            exclude=asked.query_exclude(),
+            text=asked.text or None,
+            order=asked.query_order,
+        )
+        projection = parse_fields([options["fields"]])
+        question = "&".join(
+            [*(f"filter={text}" for text in options["filter"]), *filter(None, [options["query"]])]
+        )
+        count, pieces = export_entities(
+            actor=ACTOR,
+            query=query,
+            format=options["format"],
+            fields=projection.paths if projection else (),
+            question=question,
+        )
+        if not options["output"]:
+            for piece in pieces:
+                self.stdout.write(piece.decode(), ending="")
+            return
+        path = Path(options["output"])
+        with path.open("wb") as file:
+            size = sum(file.write(piece) for piece in pieces)
+        data = {"entities": count, "bytes": size, "file": str(path)}
+        text = f"{count:,} entities, {size:,} bytes, in {path}."
+        self.stdout.write(json.dumps(data) if options["json"] else text)

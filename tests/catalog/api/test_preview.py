@@ -24,7 +24,7 @@ from tests.services.selection import ROOT
 
 __all__ = ["git_server"]
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R018")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
 ADDRESS = "/api/catalog/v1/preview"
 CLIENT = ROOT / "deploy" / "ci" / "callboard-diff.py"
@@ -169,7 +169,6 @@ def test_one_that_takes_too_long_ends(
     assert post(curator, {"source": "one"}).status_code == 504
 
 
-@pytest.mark.req("X1")
 def test_another_branch_of_a_repository_shows_what_a_pull_request_would_do(
     curator: Client, git_server: GitServer
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from portal.audit.models import AuditEvent
 from tests.factories.sources import Folder, component, exists
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,7 +33,7 @@ def run(*words: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-@pytest.mark.req("R018")
+@pytest.mark.req("R031")
 def test_a_folder_that_nobody_registered_is_looked_at(folder: Folder) -> None:
     said, status = run("diff", str(folder.path))
 
@@ -41,7 +42,7 @@ def test_a_folder_that_nobody_registered_is_looked_at(folder: Folder) -> None:
     assert not exists("component:default/shop")
 
 
-@pytest.mark.req("R018")
+@pytest.mark.req("R031")
 def test_a_registered_folder_is_compared_with_what_the_catalog_has(folder: Folder) -> None:
     folder.sync()
     folder.write("catalog-info.yaml", component("shop", extra="title: The shop"))
@@ -52,7 +53,7 @@ def test_a_registered_folder_is_compared_with_what_the_catalog_has(folder: Folde
         assert '    metadata.title: added "The shop"' in said
 
 
-@pytest.mark.req("R018")
+@pytest.mark.req("R031")
 def test_a_working_tree_stands_for_a_source(folder: Folder, tmp_path: Path) -> None:
     folder.sync()
     tree = Folder(tmp_path / "tree")
@@ -69,7 +70,7 @@ def test_a_working_tree_stands_for_a_source(folder: Folder, tmp_path: Path) -> N
     assert run("diff", str(tree.path), "--source", "one", "--strict")[1] == 1  # its owner is nowhere
 
 
-@pytest.mark.req("R018")
+@pytest.mark.req("R031")
 def test_objections_end_it_with_status_1(folder: Folder) -> None:
     folder.write("catalog-info.yaml", component("shop", extra="tags: [Java]"))
 
@@ -82,3 +83,23 @@ def test_objections_end_it_with_status_1(folder: Folder) -> None:
 def test_an_unknown_source_is_told(folder: Folder) -> None:
     with pytest.raises(CommandError, match="no source nobody"):
         run("diff", "--source", "nobody")
+
+
+def test_a_list_is_written_to_the_terminal_or_a_file(folder: Folder, tmp_path: Path) -> None:
+    folder.write("catalog-info.yaml", component("shop"), component("till"))
+    folder.sync()
+
+    said, _ = run("export", "--filter", "kind=component", "--query", "q=shop", "--fields", "metadata.name")
+    assert said == '{"metadata":{"name":"shop"}}\n'
+
+    file = tmp_path / "all.csv"
+    said, _ = run(
+        "export", "--format", "csv", "--query", "kind=component&sort=-name", "--output", str(file), "--json"
+    )
+    assert json.loads(said) == {"entities": 2, "bytes": file.stat().st_size, "file": str(file)}
+    assert [line.split(",")[0] for line in file.read_text().splitlines()] == [
+        "ref", "component:default/till", "component:default/shop",
+    ]  # fmt: skip
+    assert AuditEvent.objects.filter(verb="catalog.entities.exported").count() == 2
+    with pytest.raises(CommandError, match="--output"):
+        run("export", "--json")

@@ -21,7 +21,7 @@ from portal.jobs.models import Job
 from tests.factories.access import StaffFactory
 from tests.factories.sources import SYSTEM, Folder, component, entity, exists, location
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R018")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
 SHOP, TILL = "component:default/shop", "component:default/till"
 GROUP = (

@@ -21,7 +21,7 @@ from catalog.services.sources import delete_source
 from portal.jobs.models import Job
 from tests.factories.sources import SYSTEM, Folder
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R018")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
 Tree = dict[str, list[dict[str, Any]]]
 REFS = ["component:a", "component:b", "component:c", "group:a", "system:a", "component:away"]

@@ -20,7 +20,7 @@ from tests.services.http_server import Reply, Seen, serving
 
 __all__ = ["git_server"]
 
-pytestmark = pytest.mark.req("R018")
+pytestmark = pytest.mark.req("R031")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from tests.factories.access import StaffFactory, UserFactory
 from tests.factories.sources import Folder, component, exists
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R018")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
 ADDRESS = "/catalog/preview/"
 
