@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from catalog.diff import Change
 from catalog.presenters.entity import as_yaml
-from catalog.presenters.preview_text import place_text, summary, value_text
+from catalog.presenters.preview_text import place_text, sides, summary
 from catalog.presenters.problem import DiffLine, at_line, line_diff
 from catalog.presenters.refs import entity_url
 from catalog.services.preview.report import Conflict, EntityChange, Finding, Reference, Report
@@ -168,10 +168,11 @@ def _entity(entity: EntityChange) -> EntityView:
 
 def _lines(changes: Iterable[Change]) -> Iterable[ChangeLine]:
     for change in changes:
+        field, old, new = sides(change)
         if change.kind != "added":
-            yield ChangeLine("del", "-", "now", change.field, value_text(change.old))
+            yield ChangeLine("del", "-", "now", field, old)
         if change.kind != "removed":
-            yield ChangeLine("add", "+", "then", change.field, value_text(change.new))
+            yield ChangeLine("add", "+", "then", field, new)
 
 
 def _problem(finding: Finding) -> ProblemLine:

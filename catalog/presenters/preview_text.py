@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from catalog.diff import Change
+from catalog.diff import Change, field_name
 from catalog.services.preview.report import EntityChange, Place, Report
 
 #: Lines of each list in texts for people; the JSON answer has more.
@@ -69,13 +69,24 @@ def value_text(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
+def sides(change: Change) -> tuple[str, str, str]:
+    """Field, value before and value after, as people read them: an item of a set stands for itself."""
+    last = change.path[-1]
+    is_item = last in (change.old, change.new) and isinstance(last, str) and change.kind != "changed"
+    if is_item or (change.path[0] == "relations" and len(change.path) == 2):
+        shown = value_text(last) if is_item else str(last)
+        return field_name(change.path[:-1]), shown, shown
+    return change.field, value_text(change.old), value_text(change.new)
+
+
 def change_text(change: Change) -> str:
     """One difference on one line."""
+    field, old, new = sides(change)
     if change.kind == "added":
-        return f"{change.field}: added {value_text(change.new)}"
+        return f"{field}: added {new}"
     if change.kind == "removed":
-        return f"{change.field}: removed {value_text(change.old)}"
-    return f"{change.field}: {value_text(change.old)} -> {value_text(change.new)}"
+        return f"{field}: removed {old}"
+    return f"{field}: {old} -> {new}"
 
 
 def _cut(lines: list[str]) -> Iterator[str]:
