@@ -17,7 +17,7 @@ from catalog.ingest.sources.git import GitReader
 from catalog.ingest.sources.session import ReadSession
 from catalog.ingest.urls import split_url
 from catalog.refs import LocationRef
-from portal.core.errors import InputError, NotFoundError, TooLargeError
+from portal.core.errors import InputError, NotAllowedError, NotFoundError, TooLargeError
 
 #: Stands for files of nowhere yet. No server can have this name (RFC 2606).
 NOWHERE = "https://sent.invalid/"
@@ -119,6 +119,8 @@ class SentSession(ReadSession):
         branch: of the source.
         ref: read the branch of the source as if it were this branch, tag or commit; empty for as it is.
         sent: files in the place of those that are there; None for those that are there.
+        readable: the only files of this machine that may be read beside what was sent; None for all below the roots.
+            Who sends a descriptor could otherwise have it name any file there.
         options: of :class:`ReadSession`.
     """
 
@@ -129,11 +131,13 @@ class SentSession(ReadSession):
         branch: str = "",
         ref: str = "",
         sent: SentFiles | None = None,
+        readable: frozenset[str] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self._root = root
         self._sent = sent
+        self._readable = readable
         self._at_ref = ref
         self._branch = branch
         self._place: _Place | None = None
@@ -182,7 +186,7 @@ class SentSession(ReadSession):
         place = self._place
         path = place.path(location)
         if path is None:
-            return super().expand(location, branch=branch, pattern=pattern)
+            return self._there(super().expand(location, branch=branch, pattern=pattern))
         if path in self._sent.files or location.target in self._sent.files or path in self._sent.removed:
             return [location]
         ours = self._search(path, pattern, [name for name in self._sent.files if not _is_address(name)])
@@ -191,7 +195,7 @@ class SentSession(ReadSession):
                 return [location]
             return [place.address(location, name) for name in ours]
         try:
-            found = super().expand(location, branch=branch, pattern=pattern)
+            found = self._there(super().expand(location, branch=branch, pattern=pattern))
         except NotFoundError:
             if not ours:
                 raise
@@ -227,7 +231,19 @@ class SentSession(ReadSession):
                 code="catalog.source.not-found",
                 remedy="Send it too, or take away what names it.",
             )
+        if not self._there([location]):
+            raise NotAllowedError(
+                f"{location.target} is a file of the server that this source does not read itself.",
+                code="catalog.preview.file",
+                remedy="Send it too, or ask on the command line of the server.",
+            )
         return super().read(location)
+
+    def _there(self, found: list[LocationRef]) -> list[LocationRef]:
+        """What may be read of places that are not sent."""
+        if self._readable is None:
+            return found
+        return [one for one in found if one.type != "file" or one.target in self._readable]
 
     # --- places
 

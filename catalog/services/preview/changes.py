@@ -16,6 +16,7 @@ from catalog.ingest.collect import SourceDescription, collect
 from catalog.ingest.collected import Collected
 from catalog.ingest.sources import NOWHERE, Limits, SentFiles, SentSession
 from catalog.models import Source
+from catalog.selectors import known_versions
 from catalog.services.kinds import current_registry
 from catalog.services.preview.examine import Examination
 from catalog.services.preview.report import Report
@@ -83,6 +84,7 @@ def preview_changes(
         branch=description.branch,
         ref=ref,
         sent=sent,
+        readable=None if actor.is_system else frozenset(known_versions(described)),
         hosts=host_configs(),
         cancelled=late,
         gate=ConnectionGate(cancelled=late, longest_wait=PATIENCE),

@@ -368,3 +368,26 @@ def test_a_place_outside_of_the_roots_stays_out(folder: Folder, settings: Any, t
     )
     with pytest.raises(NotAllowedError, match="CALLBOARD_FILE_ROOTS"):
         preview_changes(actor=SYSTEM, source=outside, sent=sent(("a.yaml", "")))
+
+
+def test_who_sends_files_reads_no_others_of_the_server(folder: Folder, tmp_path: Path) -> None:
+    folder.write("a.yaml", component("shop"))
+    folder.sync()
+    (folder.path / "private.txt").write_text("a secret")
+    (tmp_path / "elsewhere.yaml").write_text(component("elsewhere", extra="description: a secret"))
+    viewer = Viewer(actor="user:curator", user_id=StaffFactory().pk, is_staff=True)
+    asking = [
+        component("shop", extra="description:\n    $text: ./private.txt"),
+        location("all", "../elsewhere.yaml"),
+        location("all", "../*.yaml"),
+        location("all", str(tmp_path / "elsewhere.yaml")),
+    ]
+    for text in asking:
+        files = sent(("b.yaml", text), complete=False)
+        report = preview_changes(actor=viewer, source=folder.source, sent=files)
+        assert "a secret" not in str(report.as_json())
+        assert "component:default/elsewhere" not in str(report.as_json())
+        assert report.problems
+        report = preview_changes(actor=viewer, source=folder.source, sent=sent(("b.yaml", text)))
+        assert "a secret" not in str(report.as_json())
+    assert "a secret" in str(preview_changes(actor=SYSTEM, source=folder.source, sent=files).as_json())
