@@ -7,6 +7,8 @@ from typing import Any
 
 import orjson
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import AsyncClient, Client
 
 from portal.audit.models import AuditEvent
@@ -102,7 +104,9 @@ def test_behind_asgi_a_file_is_sent_in_pieces_too(member: Client) -> None:
     async def read() -> tuple[bool, bytes]:
         answer = await AsyncClient().get(f"{ADDRESS}?format=ndjson", headers=HEADERS)
         assert answer.status_code == 200, answer.content
-        return answer.is_async, b"".join([piece async for piece in answer.streaming_content])
+        body = b"".join([piece async for piece in answer.streaming_content])
+        await sync_to_async(connections.close_all)()  # of the thread that read
+        return answer.is_async, body
 
     in_pieces, body = asyncio.run(read())
 
