@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import UTC, datetime, time
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from catalog.ingest.sources import Known
 from catalog.models import Contender, Entity, Revision, Source, SourceFile
-from portal.access.viewer import Viewer
+from portal.access.viewer import VIEW, Viewer
 from portal.core.errors import InputError, NotFoundError
 
 REASON = "a sync reads for the system"
@@ -45,6 +46,26 @@ def location_by_id(viewer: Viewer, id: str) -> Source:
     source = registered_locations(viewer).filter(pk=key).first()
     if source is None:
         raise NotFoundError(f"Found no location with ID {id}")
+    return source
+
+
+def source_named(viewer: Viewer, name: str, action: str = VIEW) -> Source:
+    """A source by its name or id, on which the viewer may do ``action``.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    rows = Source.objects.visible_to(viewer, action)
+    source: Source | None = rows.filter(name=name).first() if "\0" not in name else None
+    if source is None:
+        with suppress(ValueError):
+            source = rows.filter(pk=UUID(name)).first()
+    if source is None:
+        raise NotFoundError(
+            f"There is no source {name[:120]}.",
+            code="catalog.source.unknown",
+            remedy="The page of sources lists their names.",
+        )
     return source
 
 

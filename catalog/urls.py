@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, health, history, hooks, index, problems, refresh, removals, sources
+from catalog.views import (
+    entity,
+    feed,
+    health,
+    history,
+    hooks,
+    index,
+    preview,
+    problems,
+    refresh,
+    removals,
+    sources,
+)
 
 app_name = "catalog"
 urlpatterns = [
     path("", index.index, name="index"),
+    path("feed.atom", feed.feed, name="feed"),
     path("apis/", index.apis, name="apis"),
+    path("preview/", preview.preview, name="preview"),
     path("problems/", problems.problems, name="problems"),
     path("health/", health.health, name="health"),
     path("conflicts/", health.conflicts, name="conflicts"),

@@ -251,6 +251,8 @@ class IndexPage:
     previous_url: str
     url: str
     api_url: str
+    exports: list[tuple[str, str]]
+    feed_url: str
     kept: list[tuple[str, str]]
     kept_filters: list[tuple[str, str]]
     at: datetime | None = None
@@ -393,6 +395,17 @@ def columns(asked: Asked) -> list[ColumnHead]:
             )
         )
     return heads
+
+
+def export_url(asked: Asked, format: str) -> str:
+    """Exactly this list as a file."""
+    return "/api/catalog/v1/entities?" + urlencode([*asked.parameters(), ("format", format)])
+
+
+def feed_url(asked: Asked, path: str) -> str:
+    """The changes of this list as a feed, at ``path``; its order is that of a feed."""
+    pairs = [pair for pair in asked.parameters() if pair[0] != "sort"]
+    return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
 def api_url(asked: Asked) -> str:

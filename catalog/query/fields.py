@@ -50,6 +50,12 @@ def parse_fields(texts: Iterable[str]) -> Projection | None:
     return Projection(paths) if paths else None
 
 
+def value_at(document: dict[str, Any], path: str) -> Any:
+    """What stands at ``path``, or None."""
+    _, value = _find(document, path)
+    return None if value is _MISSING else value
+
+
 def _find(document: dict[str, Any], path: str) -> tuple[list[str | int], Any]:
     """Follow ``path``. A key may hold dots: a part that is no key is tried together with the next one."""
     steps: list[str | int] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -16,10 +17,12 @@ from catalog.query.conditions import (
     COLUMNS,
     DERIVED,
     EVERYTHING,
+    Among,
     Condition,
     Valued,
     all_of,
     is_volatile,
+    leaves,
     selection,
 )
 from catalog.query.cursor import StockCursor, TextFilter
@@ -293,6 +296,19 @@ class EntityQuery:
             total,
             beside(rows[-1], False) if backwards or more else "",
             beside(rows[0], True) if has_previous else "",
+        )
+
+    def keys(self) -> array[int]:
+        """Keys of all entities in an order of the portal, 8 bytes each."""
+        keyset = self.order.keyset if isinstance(self.order, PortalOrder) else _BY_UID
+        rows = self.entities().order_by(*keyset.order_by()).values_list("pk", flat=True)
+        return array("q", rows.iterator(chunk_size=10_000))
+
+    def names_kind(self, kind: str) -> bool:
+        """Whether the question asks for a kind by its name."""
+        return any(
+            isinstance(part, Among) and part.key == "kind" and kind in part.values
+            for part in leaves(self.condition)
         )
 
     def numbers(self) -> list[int]:

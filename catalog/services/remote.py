@@ -25,7 +25,7 @@ from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, Problem, Relation, RemoteEntry, Source, Sync
 from catalog.services.problems import FIELDS
-from catalog.services.publishing.compare import Plan, chunks
+from catalog.services.publishing.plan import Plan, chunks
 from catalog.services.remote_report import store_report
 
 REASON = "a sync reads for the system"

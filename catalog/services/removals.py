@@ -15,7 +15,7 @@ from catalog.ingest.collected import Declared
 from catalog.ingest.relations import Relation
 from catalog.models import Entity, Quarantine, Revision, RevisionRelation, Source, Tombstone
 from catalog.services.publishing.cause import Cause
-from catalog.services.publishing.compare import REASON, Plan
+from catalog.services.publishing.plan import REASON, Plan
 from catalog.services.publishing.publish import apply_plans
 from catalog.services.publishing.withdraw import remove_entity
 from catalog.services.sources import request_sync

@@ -48,7 +48,12 @@ def location_ref_of(source_type: str, target: str) -> str:
     return generated_ref(_location_type(source_type), target)
 
 
-def _check(source: Source) -> None:
+def check_source(source: Source) -> None:
+    """Refuse a target that can be none, or that may not be registered in this way.
+
+    Raises:
+        InputError: which, and why.
+    """
     if not source.target.strip():
         raise InputError("A source needs a target.", code="catalog.source.target-missing")
     compact = "".join(ch for ch in source.target if ch > " ").lower()
@@ -142,7 +147,7 @@ def create_source(
         **values,
     )
     source.entity_ref = location_ref_of(type, target)
-    _check(source)
+    check_source(source)
     try:
         with transaction.atomic():
             source.save(force_insert=True)
@@ -197,7 +202,7 @@ def update_source(*, actor: Viewer, source: Source, changes: Mapping[str, Any]) 
     before = {f: getattr(stored, f) for f in changes if getattr(stored, f) != changes[f]}
     for field, value in changes.items():
         setattr(stored, field, value)
-    _check(stored)
+    check_source(stored)
     try:
         with transaction.atomic():
             stored.save(update_fields=list(changes))

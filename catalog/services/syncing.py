@@ -30,7 +30,7 @@ from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.claims import note_claims
-from catalog.services.publishing.compare import Plan, chunks
+from catalog.services.publishing.plan import Plan, chunks
 from catalog.services.publishing.revisions import forget_old_versions
 from catalog.services.remote import read_remote, remember_remote
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held

@@ -19,6 +19,7 @@ from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery, PastQuery
 from catalog.selectors import moment
+from catalog.services.exports import FORMATS
 from catalog.views.viewing import admin_address, kinds_for, known_entities, named, site, viewer_of
 from portal.access.viewer import Viewer
 
@@ -38,7 +39,8 @@ def _past(viewer: Viewer, asked: Asked, at: datetime) -> PastQuery:
     )
 
 
-def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
+def list_query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuery:
+    """What an address of the list asks for."""
     return EntityQuery(
         viewer,
         include=asked.query_include(),
@@ -49,7 +51,7 @@ def _query(viewer: Viewer, asked: Asked, version: int | None = -1) -> EntityQuer
     )
 
 
-def _source_names(viewer: Viewer, ids: Iterable[str]) -> dict[str, str]:
+def source_names(viewer: Viewer, ids: Iterable[str]) -> dict[str, str]:
     """Names of sources by id. One statement, none for no ids."""
     wanted = [key for key in ids if key]
     if not wanted:
@@ -66,7 +68,7 @@ def index(request: HttpRequest) -> HttpResponse:
     at = moment(asked.at)
     if at is None:
         asked = replace(asked, at="")  # what is to come is now
-    query = _past(viewer, asked, at) if at else _query(viewer, asked)
+    query = _past(viewer, asked, at) if at else list_query(viewer, asked)
     counted = query.facets([field.key for field in listing.FACETS], apart=True)
     counts = {f.word: listing.merged(f.word, counted[f.key]) for f in listing.FACETS}
     cursor = request.GET.get("cursor", "")
@@ -107,6 +109,12 @@ def index(request: HttpRequest) -> HttpResponse:
         previous_url=asked.url(cursor=found.previous_cursor) if found.previous_cursor else "",
         url=asked.url(),
         api_url=listing.api_url(asked),
+        exports=[
+            (format.title, listing.export_url(asked, name))
+            for name, format in FORMATS.items()
+            if name != "json"
+        ],
+        feed_url=listing.feed_url(asked, reverse("catalog:feed")),
         kept=[
             pair
             for pair in asked.parameters()
@@ -144,7 +152,7 @@ def _described(
     refs |= {ref for e in entities for ref in (e.ref, e.owner_ref, e.system_ref) if ref}
     kinds, known = kinds_for(viewer), known_entities(viewer, refs)
     links = Links(kinds, known)
-    names = Names(kinds, links, _source_names(viewer, values["source"]))
+    names = Names(kinds, links, source_names(viewer, values["source"]))
     shown = entities if asked.at else [known.get(e.ref, e) for e in entities]
     return names, [entity_row(e, kinds, links) for e in shown]
 
@@ -153,7 +161,7 @@ def _counted(
     viewer: Viewer, asked: Asked, chips: list[listing.Chip], query: EntityQuery
 ) -> list[listing.Chip]:
     """Chips of an empty list with the length it has without each. One statement."""
-    rest = [_query(viewer, other, query.version) for other in listing.unfiltered(asked)[:COUNTED_CHIPS]]
+    rest = [list_query(viewer, other, query.version) for other in listing.unfiltered(asked)[:COUNTED_CHIPS]]
     counted = query.lengths_of(rest)
     return [replace(chip, without=n) for chip, n in zip(chips, counted, strict=False)] + chips[len(counted) :]
 

@@ -98,6 +98,9 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/"),
     page("catalog/", "catalog/?kind=component&owner=group:default/shop-team&q=shop"),
     page("catalog/apis/", member=302),  # leads to the list of APIs
+    Entry("catalog/feed.atom", "/catalog/feed.atom", 401, 200, 200),
+    page("catalog/preview/", member=403, staff=200),
+    page("catalog/preview/", member=403, staff=400, method="POST"),
     page("catalog/problems/"),
     page("catalog/health/"),
     page("catalog/conflicts/"),
@@ -173,6 +176,10 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
     operation("catalog/v1/sources/<uuid:id>/remote-report", "catalog/v1/sources/{source}/remote-report", member=404),
+    operation("catalog/v1/entities", "catalog/v1/entities?kind=component&sort=-updated"),
+    operation("catalog/v1/entities", "catalog/v1/entities?format=csv"),
+    operation("catalog/v1/entities", "catalog/v1/entities?format=yaml"),
+    operation("catalog/v1/preview", member=403, staff=400, method="POST", data={}),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("catalog/v1/refresh", member=403, staff=400, method="POST", data={}),
     operation("catalog/v1/hooks/<uuid:id>", "catalog/v1/hooks/{hook}", member=401, method="POST", data={}),
@@ -202,7 +209,8 @@ ENTRIES: tuple[Entry, ...] = (
     operation(f"{HOOK}/redeliver", HOOKS + "/{subscription}/redeliver", member=403, staff=202, method="POST"),
     operation(LETTER, HOOKS + "/{subscription}/deliveries/{letter}", member=403, staff=204, method="DELETE"),
     operation(
-        f"{LETTER}/redeliver", HOOKS + "/{subscription}/deliveries/{letter}/redeliver", member=403, staff=202, method="POST"
+        f"{LETTER}/redeliver", HOOKS + "/{subscription}/deliveries/{letter}/redeliver", member=403, staff=202,
+        method="POST",
     ),
     operation("schema/"),
 )  # fmt: skip
@@ -234,7 +242,6 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/send-again/": frozenset({200}),
     "<path:object_id>/drop-letter/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
-    "<path:object_id>/new-secret/": frozenset({200}),
     "<path:object_id>/replay/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.

@@ -107,7 +107,9 @@ def test_a_silenced_check_with_a_reason_is_fine(line: str) -> None:
 
 
 def test_every_setting_of_the_environment_is_documented(files: dict[str, str]) -> None:
-    read = rules.environment_names({name: text for name, text in files.items() if name.startswith(PRODUCT)})
+    # The client of CI jobs runs elsewhere; docs/authors/ci.md says what it reads.
+    ours = {n: text for n, text in files.items() if n.startswith(PRODUCT) and not n.startswith("deploy/ci/")}
+    read = rules.environment_names(ours)
     for name in OF_THE_SYSTEM:
         read.pop(name, None)
     page = (ROOT / "docs/operators/settings.md").read_text()

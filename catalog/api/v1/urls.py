@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api.v1 import deliver, health, history, hooks, refresh, remote
+from catalog.api.v1 import deliver, health, history, hooks, lists, preview, refresh, remote
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
 app_name = "catalog-v1"
 urlpatterns = [
+    path("entities", lists.EntitiesView.as_view(), name="entities"),
+    path("preview", preview.PreviewView.as_view(), name="preview"),
     path(f"{ENTITY}/revisions", history.RevisionsView.as_view(), name="revisions"),
     path(f"{ENTITY}/revisions/<int:number>", history.RevisionView.as_view(), name="revision"),
     path(f"{ENTITY}/revisions/<int:number>/diff", history.RevisionDiffView.as_view(), name="revision-diff"),

@@ -18,12 +18,12 @@ class Reader(threading.Thread):
     """Follows the feed from the first event on, as a reader outside does: it knows only the last position it saw.
 
     Attributes:
-        seen: (position, id) as they came.
+        seen: (position, uid) as they came.
     """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        self.seen: list[tuple[int, int]] = []
+        self.seen: list[tuple[int, str]] = []
         self.position = 0
 
     def run(self) -> None:
@@ -40,8 +40,8 @@ class Reader(threading.Thread):
                 connection.close()
                 events = []
             for event in events:
-                self.seen.append((event.position or 0, event.pk))
-                self.position = event.position or 0
+                self.seen.append((event.position, str(event.uid)))
+                self.position = event.position
             if not events:
                 threading.Event().wait(0.1)
 
@@ -128,7 +128,7 @@ class Inspector:
         from portal.events.models import Event
 
         rows = Event.objects.unrestricted("bench").exclude(position=None).order_by("position")
-        stored = list(rows.values_list("position", "pk"))
+        stored = [(position, str(uid)) for position, uid in rows.values_list("position", "uid")]
         for _ in range(50):
             if len(self.reader.seen) >= len(stored):
                 break

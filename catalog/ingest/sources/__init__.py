@@ -11,16 +11,20 @@ from catalog.ingest.sources.base import (
     Reader,
     UnreadableError,
 )
+from catalog.ingest.sources.sent import NOWHERE, SentFiles, SentSession
 from catalog.ingest.sources.session import ReadSession, Remembered
 
 __all__ = [
     "DEFAULT_PATTERN",
     "MISSING",
+    "NOWHERE",
     "File",
     "Known",
     "Limits",
     "ReadSession",
     "Reader",
     "Remembered",
+    "SentFiles",
+    "SentSession",
     "UnreadableError",
 ]

@@ -112,6 +112,17 @@ class FilesReader:
     def group(self, location: LocationRef) -> str:
         return ""
 
+    def folder_of(self, target: str) -> str:
+        """The folder from which the paths of a source are seen: itself, that of a file, or the fixed part of a pattern.
+
+        Raises:
+            NotAllowedError: it may not be read.
+        """
+        path = self._absolute(target)
+        if is_pattern(path):
+            return fixed_folder(path) or "/"
+        return path if Path(self._inside(path)).is_dir() else path.rpartition("/")[0] or "/"
+
     def _absolute(self, target: str) -> str:
         """A target as an absolute path without ``.`` and ``..``; a relative one starts at the first root that has it.
 

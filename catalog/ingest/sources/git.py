@@ -20,7 +20,7 @@ from catalog.ingest.sources.base import DEFAULT_PATTERN, File, Limits, is_patter
 from catalog.ingest.sources.reach import Reach
 from catalog.ingest.urls import split_url
 from catalog.refs import LocationRef
-from portal.core.errors import NotFoundError
+from portal.core.errors import NotFoundError, ServiceUnavailableError, TimedOutError
 from portal.core.git import Repository, parse_address
 
 #: How many files are read from a repository in one go, and how many bytes.
@@ -38,7 +38,7 @@ _PAGES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """What an address means: a path at a commit of a repository."""
 
     repository: Repository
@@ -63,7 +63,7 @@ class GitReader:
         self._plain: dict[str, Repository] = {}  # address with a slash at its end -> repository
         self._commits: dict[tuple[Repository, str], str] = {}  # at a ref, as the server said
         self._actual: dict[tuple[Repository, str], str] = {}  # commit as the server said -> as it was fetched
-        self._latest: tuple[str, _Place] | None = None
+        self._latest: tuple[str, Place] | None = None
         self._waiting: dict[tuple[Repository, str], deque[str]] = {}  # paths at a commit that will be wanted
         self._ready: dict[tuple[Repository, str], dict[str, bytes]] = {}  # those that came along
 
@@ -124,6 +124,69 @@ class GitReader:
         place = self._place(location.target)
         return f"{place.repository.shown}@{place.ref}"
 
+    # ------------------------------------------------------------------------------------------------------ questions
+
+    def read_at(self, root: LocationRef, *, branch: str, ref: str) -> None:
+        """For this session, read the branch of ``root`` as if it pointed to where ``ref`` does.
+
+        Args:
+            ref: branch, tag, full ref name such as ``refs/pull/7/head``, or commit id.
+
+        Raises:
+            NotFoundError: no such repository, branch or ref.
+        """
+        place = self._place((self._as_url(root, branch) if root.type == "git" else root).target)
+        self._note(place.repository, place.ref, place.repository.remote_commit(ref))
+
+    def place_of(self, root: LocationRef, *, branch: str) -> Place:
+        """What the address of a source means; seen from the address alone where its server does not answer.
+
+        Raises:
+            InputError: it is in no repository.
+        """
+        url = (self._as_url(root, branch) if root.type == "git" else root).target
+        try:
+            return self._place(url)
+        except (ServiceUnavailableError, TimedOutError, NotFoundError):
+            plain = self._plain_root(url)
+            if plain is not None:
+                return Place(self._plain[plain], branch, "", "")
+            file = self._reach.file(url)
+            if file is None:
+                raise
+            repository = self._reach.repository(file.clone_url, self._reach.config(url))
+            return Place(repository, file.ref, "", file.path.strip("/"))
+
+    def path_in(self, here: Place, location: LocationRef) -> str | None:
+        """The path of an address in the repository and at the branch of ``here``; None for what lies elsewhere."""
+        url = location.target
+        root = self._plain_root(url)
+        if root is not None:
+            path = unquote(re.split(r"[?#]", url[len(root) :], maxsplit=1)[0]).strip("/")
+            return path if self._plain[root] is here.repository else None
+        file = self._reach.file(url)
+        if (
+            file is None
+            or self._reach.repository(file.clone_url, self._reach.config(url)) is not here.repository
+        ):
+            return None
+        path = file.path.strip("/")
+        refs = {here.ref}
+        if refs <= {"", here.repository.default_branch}:  # one ref under two names
+            refs = {"", here.repository.default_branch}
+        if not file.ref or file.host.type not in _REF_IN_PATH:
+            return path if file.ref in refs else None
+        rest = f"{file.ref}/{path}"
+        return next((rest[len(ref) + 1 :] for ref in refs if ref and rest.startswith(f"{ref}/")), None)
+
+    def address_in(self, here: Place, location: LocationRef, path: str, *, page: bool) -> str:
+        """The address of ``path`` as a search that begins at ``location`` names it."""
+        inside = Place(here.repository, here.ref, here.commit, self.path_in(here, location) or "")
+        url = location.target
+        if location.type == "git":
+            url = self._as_url(location, here.ref).target
+        return self._address(url, inside, path, page=page)
+
     # ------------------------------------------------------------------------------------------------------ addresses
 
     def _as_url(self, location: LocationRef, branch: str) -> LocationRef:
@@ -147,7 +210,7 @@ class GitReader:
     def _plain_root(self, url: str) -> str | None:
         return next((root for root in self._plain if url.startswith(root)), None)
 
-    def _place(self, url: str) -> _Place:
+    def _place(self, url: str) -> Place:
         """What an address means; refs are asked for once a session. The last one is asked for several times in a row.
 
         Raises:
@@ -157,13 +220,13 @@ class GitReader:
             self._latest = (url, self._find(url))
         return self._latest[1]
 
-    def _find(self, url: str) -> _Place:
+    def _find(self, url: str) -> Place:
         root = self._plain_root(url)
         if root is not None:
             _, _, _, query, _ = split_url(url)
             ref = dict(parse_qsl(query[1:])).get("ref", "")
             path = unquote(re.split(r"[?#]", url[len(root) :], maxsplit=1)[0]).strip("/")
-            return _Place(self._plain[root], ref, self._commit(self._plain[root], ref), path)
+            return Place(self._plain[root], ref, self._commit(self._plain[root], ref), path)
         file = self._reach.file(url)
         if file is None:
             raise NotFoundError(
@@ -174,14 +237,14 @@ class GitReader:
         repository = self._reach.repository(file.clone_url, self._reach.config(url))
         path = file.path.strip("/")
         if not file.ref or file.host.type not in _REF_IN_PATH:
-            return _Place(repository, file.ref, self._commit(repository, file.ref), path)
+            return Place(repository, file.ref, self._commit(repository, file.ref), path)
         rest = f"{file.ref}/{path}"
         for (known, ref), commit in self._commits.items():
             if known is repository and ref and rest.startswith(f"{ref}/"):
-                return _Place(repository, ref, commit, rest[len(ref) + 1 :])
+                return Place(repository, ref, commit, rest[len(ref) + 1 :])
         resolved = repository.resolve(rest)
         self._note(repository, resolved.ref, resolved.commit)
-        return _Place(repository, resolved.ref, resolved.commit, resolved.path)
+        return Place(repository, resolved.ref, resolved.commit, resolved.path)
 
     def _commit(self, repository: Repository, ref: str) -> str:
         if (repository, ref) not in self._commits:
@@ -194,7 +257,7 @@ class GitReader:
         for name in names if ref in names else {ref}:
             self._commits[repository, name] = commit
 
-    def _address(self, url: str, place: _Place, path: str, *, page: bool) -> str:
+    def _address(self, url: str, place: Place, path: str, *, page: bool) -> str:
         """The address of a path in the repository and at the branch that another address is in.
 
         With ``page`` that of the page that shows it; else as stock gives it to the matches of a pattern, which differs
@@ -219,7 +282,7 @@ class GitReader:
 
     # ------------------------------------------------------------------------------------------------------- contents
 
-    def _fetched(self, place: _Place) -> str:
+    def _fetched(self, place: Place) -> str:
         """The commit that is in the cache now: a later one where the branch moved in the same moment."""
         key = (place.repository, place.commit)
         if key not in self._actual:

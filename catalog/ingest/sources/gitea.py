@@ -107,6 +107,20 @@ class GiteaReader:
         api, ref, _, _ = self._place(config, file)
         return f"{api}@{ref}"
 
+    def read_at(self, root: LocationRef, ref: str) -> None:
+        """For this session, read the branch of ``root`` as if it pointed to where ``ref`` does.
+
+        Raises:
+            NotFoundError: no such repository, branch or ref.
+        """
+        config, file = self._known(root)
+        api, branch, _, _ = self._place(config, file)
+        answer = self._ask(config, f"{api}/git/commits/{quote(ref, safe='')}")
+        commit = answer.get("sha") if isinstance(answer, dict) else None
+        if not isinstance(commit, str) or not commit:
+            raise _strange(api)
+        self._commits[api, branch] = commit
+
     def _known(self, location: LocationRef) -> tuple[HostConfig, FileUrl]:
         config, file = self._reach.config(location.target), self._reach.file(location.target)
         if config is None or file is None:

@@ -30,7 +30,7 @@ _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-
 
 
 def known_hosts(configs: Iterable[HostConfig]) -> Hosts:
-    """The source code hosts among the hosts that connections name."""
+    """The source code hosts among the connections, and those of the public services."""
     return Hosts(Host(c.host, _TYPES[c.kind], c.base_url) for c in configs if c.kind in _TYPES)
 
 

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from catalog.models import Entity, Revision, Source, Tombstone
 from catalog.services.publishing.cause import Cause
-from catalog.services.publishing.compare import REASON, chunks
+from catalog.services.publishing.plan import REASON, chunks
 from catalog.services.publishing.revisions import close_versions
 
 

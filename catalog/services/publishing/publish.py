@@ -44,10 +44,10 @@ from catalog.services.publishing.announce import (
 from catalog.services.publishing.bury import bury
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.claims import note_taken
-from catalog.services.publishing.compare import REASON, Plan, Row, chunks, compare
+from catalog.services.publishing.compare import compare
 from catalog.services.publishing.documents import failed_status, rewritten
+from catalog.services.publishing.plan import REASON, Plan, Row, chunks
 from catalog.services.publishing.references import recheck_targets
-from catalog.services.publishing.renames import find_renames
 from catalog.services.publishing.revisions import close_versions
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
@@ -121,7 +121,6 @@ def publish(
 
     def plan_of() -> Plan:
         plan = compare(source, found)
-        find_renames(plan)
         look(plan)
         return plan
 

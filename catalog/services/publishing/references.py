@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from catalog.models import Entity, MissingTarget, Relation
-from catalog.services.publishing.compare import REASON, chunks
+from catalog.services.publishing.plan import REASON, chunks
 
 
 def recheck_targets(refs: Iterable[str]) -> None:

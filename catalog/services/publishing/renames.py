@@ -23,7 +23,7 @@ import orjson
 from catalog.ingest.attributes import flatten
 from catalog.ingest.collected import Declared
 from catalog.models import EntityDocument
-from catalog.services.publishing.compare import REASON, Plan, Row, chunks
+from catalog.services.publishing.plan import REASON, Plan, Row, chunks
 
 HALF, MOST = 0.5, 0.8
 #: Of an entity's name, its title and the place where it stands: what a rename or a move changes by itself.

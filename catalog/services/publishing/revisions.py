@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from catalog.models import Revision, RevisionAttribute, RevisionRelation
-from catalog.services.publishing.compare import chunks
+from catalog.services.publishing.plan import chunks
 
 #: Columns that an entity and its past versions have under one name.
 SAME = (

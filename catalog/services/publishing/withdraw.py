@@ -9,7 +9,7 @@ from django.db import transaction
 from catalog.ingest.collected import Collected
 from catalog.models import Contender, Entity, Source, Tombstone
 from catalog.services.publishing.cause import Cause
-from catalog.services.publishing.compare import COLUMNS, REASON, Plan, Row
+from catalog.services.publishing.plan import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
 from portal.access.viewer import Viewer
 from portal.audit.services import record

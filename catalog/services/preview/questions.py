@@ -1,4 +1,4 @@
-"""The real pipeline up to the last step, and nothing written: dry run, validation, analysis."""
+"""Questions of stock clients: dry run, validation, analysis."""
 
 from __future__ import annotations
 
