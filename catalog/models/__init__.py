@@ -1,8 +1,10 @@
 """What the catalog keeps."""
 
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
+from catalog.models.bulk import BulkItem, BulkOperation
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.managed import KeptDocument
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.revision import Alias, Revision, RevisionAttribute, RevisionRelation
 from catalog.models.source import Contender, Problem, Source, SourceFile, Sync
@@ -13,11 +15,14 @@ __all__ = [
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
+    "BulkItem",
+    "BulkOperation",
     "Contender",
     "DataVersion",
     "Entity",
     "EntityAttribute",
     "EntityDocument",
+    "KeptDocument",
     "Kind",
     "KindVersion",
     "Problem",

@@ -18,6 +18,7 @@ class Source(models.Model):
         URL = "url", "Address of a file (also on a Git host)"
         GIT = "git", "Git repository"
         FILE = "file", "File or folder on this machine"
+        MANAGED = "managed", "Kept here, written over REST"
 
     class RegisteredBy(models.TextChoices):
         API = "api", "REST"

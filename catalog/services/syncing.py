@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -20,6 +20,7 @@ from catalog.kinds import KindRegistry
 from catalog.models import Contender, Entity, EntityDocument, Source, SourceFile, Sync
 from catalog.selectors import known_versions
 from catalog.services.kinds import current_kinds_version, current_registry
+from catalog.services.managed.reading import collect_kept
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.cause import Cause
@@ -123,6 +124,11 @@ def _read_and_publish(
     rules = None if source.allowed_kinds else declared_rules()
     description = SourceDescription.of(source, registry, rules=rules)
     fingerprint = f"{ENGINE}.{current_kinds_version()}.{description.fingerprint}"
+    if source.type == Source.Type.MANAGED:
+        kept = Collected()
+        return _publish_found(
+            context, source, sync, kept, fingerprint, gather=lambda: collect_kept(source, kept)
+        )
     with ReadSession(
         hosts=host_configs(),
         known=known_versions(source),
@@ -164,6 +170,22 @@ def _compare_and_publish(
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
+    return _publish_found(context, source, sync, found, fingerprint, session=session)
+
+
+def _publish_found(
+    context: JobContext,
+    source: Source,
+    sync: Sync,
+    found: Collected,
+    fingerprint: str,
+    *,
+    session: ReadSession | None = None,
+    gather: Callable[[], None] = lambda: None,
+) -> tuple[_Outcome, Collected]:
+    def progress(done: int, total: int, text: str) -> None:
+        context.progress(done, total, text)
+
     held: Held | None = None
 
     def look(plan: Plan) -> None:
@@ -177,6 +199,7 @@ def _compare_and_publish(
         writing=context.writing,
         progress=progress,
         look=look,
+        gather=gather,
     )
     with context.writing():
         note_held(source, held, sync.pk)
@@ -185,7 +208,8 @@ def _compare_and_publish(
             source=source, findings=_findings(source, found, plan, held), now=timezone.now()
         )
         _replace_contenders(source, plan)
-        _remember_files(source, session)
+        if session is not None:
+            _remember_files(source, session)
         if source.may_define_people:
             _define_people(context, source)
         if counts.anything:

@@ -59,6 +59,18 @@ def operation(
     return Entry(f"api/{route}", f"/api/{path or route}", 401, member, staff or member, method, data)
 
 
+def written_operations() -> Iterator[Entry]:
+    """Our own paths of one entity. A source declares the shop, so a curator is told to change it there."""
+    route, path = f"catalog/v1/entities/{NAMED}", "catalog/v1/entities/component/default/shop"
+    yield operation(route, path)
+    for method in ("PUT", "PATCH", "DELETE"):
+        yield operation(route, path, member=403, staff=409, method=method, data={})
+    yield operation(f"{route}/rename", f"{path}/rename", member=403, staff=409, method="POST", data={})
+    yield operation(f"{route}/restore", f"{path}/restore", member=403, staff=404, method="POST", data={})
+    revision = f"{route}/revisions/<int:number>/restore"
+    yield operation(revision, f"{path}/revisions/7/restore", member=403, staff=409, method="POST", data={})
+
+
 ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
 UID = "catalog/entities/by-uid/"
@@ -137,6 +149,7 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/validate-entity", member=403, staff=400, method="POST", data={}),
     operation("catalog/analyze-location", member=403, staff=400, method="POST", data={}),
     operation("catalog/openapi.json"),
+    *written_operations(),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("schema/"),
 )  # fmt: skip

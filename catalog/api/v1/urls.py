@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
+
+from catalog.api.v1 import entities
+
+ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
 app_name = "catalog-v1"
-urlpatterns: list[URLPattern] = []
+urlpatterns: list[URLPattern] = [
+    path(ENTITY, entities.EntityView.as_view(), name="entity"),
+    path(f"{ENTITY}/rename", entities.RenameView.as_view(), name="entity-rename"),
+    path(f"{ENTITY}/restore", entities.RestoreView.as_view(), name="entity-restore"),
+    path(
+        f"{ENTITY}/revisions/<int:number>/restore",
+        entities.RestoreRevisionView.as_view(),
+        name="entity-revision-restore",
+    ),
+]

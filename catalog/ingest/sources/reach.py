@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from functools import lru_cache, partial
 from pathlib import Path
@@ -29,6 +29,11 @@ _TYPES: dict[str, HostType] = {
 _TOKEN_USERS = {"github": "x-access-token", "gitlab": "oauth2", "bitbucket": "x-token-auth"}
 
 
+def hosts_of(configs: Iterable[HostConfig]) -> Hosts:
+    """The source code hosts among connections."""
+    return Hosts(Host(c.host, _TYPES[c.kind], c.base_url) for c in configs if c.kind in _TYPES)
+
+
 class Reach:
     """The hosts that a session may read from.
 
@@ -51,7 +56,7 @@ class Reach:
         cancelled: Callable[[], bool],
         gate: Gate,
     ) -> None:
-        self.hosts = Hosts(Host(c.host, _TYPES[c.kind], c.base_url) for c in configs if c.kind in _TYPES)
+        self.hosts = hosts_of(configs)
         self.file_roots = tuple(file_roots)
         self.limits = limits
         self._configs: dict[str, list[HostConfig]] = {}

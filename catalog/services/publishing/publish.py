@@ -99,6 +99,7 @@ def publish(
     writing: Writing,
     progress: Progress,
     look: Callable[[Plan], None] = lambda plan: None,
+    gather: Callable[[], None] = lambda: None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
@@ -106,12 +107,14 @@ def publish(
         cause: who or what changes it, and why entities go that are not declared any more.
         writing: gives the transaction to write in (fenced by the job).
         look: sees each comparison before it is written, and may change it.
+        gather: fills ``found`` before each comparison, where it comes from the database itself.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
     """
 
     def plan_of() -> Plan:
+        gather()
         plan = compare(source, found)
         look(plan)
         return plan

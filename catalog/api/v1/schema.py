@@ -1,0 +1,113 @@
+"""The description of our own paths of the catalog."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from portal.access.api.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from portal.access.api.schema import Error
+
+_JSON = {"application/json": {"type": "object"}}
+_ENTITY = {"type": "object", "additionalProperties": True}
+_WRITTEN = {
+    "type": "object",
+    "required": ["outcome", "revision", "entity", "warnings"],
+    "properties": {
+        "outcome": {"type": "string", "enum": ["created", "changed", "unchanged", "renamed"]},
+        "revision": {"type": "integer"},
+        "source": {"type": "string", "nullable": True},
+        "tookOverFrom": {"type": "string", "nullable": True},
+        "warnings": {"type": "array", "items": {"type": "object"}},
+        "entity": _ENTITY,
+    },
+}
+IF_MATCH = OpenApiParameter(
+    "If-Match",
+    str,
+    OpenApiParameter.HEADER,
+    description="The etag that was read, in quotes, or `*` for any. Another present version answers 412 with its etag.",
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="`*`: only create, never change."
+)
+_TAGS = ["catalog"]
+_ERRORS: dict[Any, Any] = {
+    400: OpenApiResponse(
+        Error, "Refused; `problems` has rule, path, message and remedy of everything that is wrong."
+    ),
+    409: OpenApiResponse(Error, "A source declares it, or the name is taken."),
+    412: OpenApiResponse(Error, "Another version by now; `etag` has the present one."),
+    428: OpenApiResponse(Error, "It is there already: say which version was seen."),
+}
+_GONE: dict[Any, Any] = {404: OpenApiResponse(Error, "Not there, or not for this viewer.")}
+
+READ: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_read",
+    "tags": _TAGS,
+    "summary": "Read an entity, with its etag",
+    "parameters": [
+        OpenApiParameter(
+            "If-None-Match", str, OpenApiParameter.HEADER, description="An etag that is known already: 304."
+        )
+    ],
+    "responses": {200: _ENTITY, 304: OpenApiResponse(None, "Still that version."), **_GONE},
+}
+PUT: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_put",
+    "tags": _TAGS,
+    "summary": "Create or change an entity that is kept here",
+    "parameters": [
+        OpenApiParameter("source", str, description="Name of the managed source that shall keep it."),
+        IF_MATCH,
+        IF_NONE_MATCH,
+    ],
+    "request": {"application/json": _ENTITY},
+    "responses": {200: _WRITTEN, 201: _WRITTEN, **_ERRORS},
+}
+PATCH: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_patch",
+    "tags": _TAGS,
+    "summary": "Change parts of an entity that is kept here (RFC 7396)",
+    "parameters": [IF_MATCH],
+    "request": {"application/merge-patch+json": _ENTITY, "application/json": _ENTITY},
+    "responses": {200: _WRITTEN, **_ERRORS, **_GONE},
+}
+DELETE: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_delete",
+    "tags": _TAGS,
+    "summary": "Delete an entity that is kept here; its tombstone brings it back",
+    "parameters": [IF_MATCH],
+    "responses": {200: OpenApiTypes.OBJECT, **_ERRORS, **_GONE},
+}
+RENAME: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_rename",
+    "tags": _TAGS,
+    "summary": "Rename an entity that is kept here; its uid and history stay",
+    "parameters": [IF_MATCH, IDEMPOTENCY_KEY],
+    "request": {
+        "application/json": {
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "namespace": {"type": "string"}},
+        }
+    },
+    "responses": {200: _WRITTEN, **_ERRORS, **_GONE},
+}
+RESTORE_REVISION: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_restore_revision",
+    "tags": _TAGS,
+    "summary": "Write what an earlier version said as a new version",
+    "parameters": [IF_MATCH, IDEMPOTENCY_KEY],
+    "request": _JSON,
+    "responses": {200: _WRITTEN, **_ERRORS, **_GONE},
+}
+RESTORE: dict[str, Any] = {
+    "operation_id": "catalog_v1_entity_restore",
+    "tags": _TAGS,
+    "summary": "Bring a removed entity back",
+    "parameters": [IDEMPOTENCY_KEY],
+    "request": _JSON,
+    "responses": {200: OpenApiTypes.OBJECT, 409: _ERRORS[409], **_GONE},
+}
