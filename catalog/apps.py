@@ -19,6 +19,10 @@ class CatalogConfig(AppConfig):
 
     def ready(self) -> None:
         from catalog import tasks  # noqa: F401  (registers the job handlers)
+        from portal.access.querysets import set_policy, staff_only
+
+        for name in ("bulkoperation", "bulkitem", "keptdocument"):
+            set_policy(f"catalog.{name}", staff_only)
 
         post_migrate.connect(
             _install_shipped_kinds, sender=self, dispatch_uid="catalog.install_shipped_kinds"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
-from catalog.models import Contender, Entity, Source, SourceFile
+from django.db.models import Count
+
+from catalog.models import BulkItem, BulkOperation, Contender, Entity, Source, SourceFile
 from portal.access.viewer import Viewer
 from portal.core.errors import NotFoundError
 
@@ -58,3 +61,29 @@ def entity_by_ref(viewer: Viewer, ref: str) -> Entity:
     if entity is None:
         raise NotFoundError(f"Entity not found: {ref}")
     return entity
+
+
+def bulk_operation(viewer: Viewer, id: str | UUID) -> BulkOperation:
+    """A bulk operation, with those that it undoes and that undid it.
+
+    Raises:
+        NotFoundError: there is none that the viewer may see, also for an id that is no UUID.
+    """
+    try:
+        key = UUID(str(id))
+    except ValueError:
+        raise NotFoundError(f"There is no operation {id}.") from None
+    rows = BulkOperation.objects.visible_to(viewer).select_related("undoes", "undone_by")
+    operation: BulkOperation | None = rows.filter(pk=key).first()
+    if operation is None:
+        raise NotFoundError(f"There is no operation {key}.")
+    return operation
+
+
+def bulk_outcomes(viewer: Viewer, operations: Iterable[BulkOperation]) -> dict[UUID, dict[str, int]]:
+    """How many items of each operation came to what; every outcome is there. One statement."""
+    found = {each.pk: dict.fromkeys(BulkItem.Outcome.values, 0) for each in operations}
+    rows = BulkItem.objects.visible_to(viewer).filter(operation__in=found)
+    for key, outcome, number in rows.values_list("operation", "outcome").annotate(number=Count("pk")):
+        found[key][outcome] = number
+    return found

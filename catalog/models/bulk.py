@@ -84,18 +84,19 @@ class BulkItem(models.Model):
         max_length=200, editable=False, help_text="Reference of the entity, or name of the source."
     )
     subject = models.UUIDField(editable=False, help_text="uid of the entity, or id of the source.")
-    etag = models.CharField(max_length=200, blank=True, editable=False, help_text="As the preview saw it.")
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.PENDING, editable=False)
     reason = models.CharField(max_length=500, blank=True, editable=False)
     effect = models.CharField(max_length=12, choices=Effect, default=Effect.NONE, blank=True, editable=False)
     before_number = models.PositiveIntegerField(
-        null=True, editable=False, help_text="The version that this operation ended."
+        null=True, editable=False, help_text="The version that was looked at, and is ended."
     )
     after_number = models.PositiveIntegerField(
         null=True, editable=False, help_text="The version that this operation wrote."
     )
-    kept = models.JSONField(
-        null=True, editable=False, help_text="Of an unregistered source: what registers it again."
+    plan = models.JSONField(
+        default=dict,
+        editable=False,
+        help_text="Of an undo, what it turns round; of an unregistered source, what registers it again.",
     )
 
     objects = RestrictedQuerySet.as_manager()

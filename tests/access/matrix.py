@@ -69,6 +69,11 @@ def written_operations() -> Iterator[Entry]:
     yield operation(f"{route}/restore", f"{path}/restore", member=403, staff=404, method="POST", data={})
     revision = f"{route}/revisions/<int:number>/restore"
     yield operation(revision, f"{path}/revisions/7/restore", member=403, staff=409, method="POST", data={})
+    yield operation("catalog/v1/bulk", member=403, staff=200)
+    yield operation("catalog/v1/bulk", member=403, staff=400, method="POST", data={})
+    yield operation("catalog/v1/bulk/<str:id>", "catalog/v1/bulk/nothing", member=403, staff=404)
+    undo = "catalog/v1/bulk/<str:id>/undo"
+    yield operation(undo, "catalog/v1/bulk/nothing/undo", member=403, staff=404, method="POST", data={})
 
 
 ENTITY = "default/component/shop"

@@ -111,3 +111,77 @@ RESTORE: dict[str, Any] = {
     "request": _JSON,
     "responses": {200: OpenApiTypes.OBJECT, 409: _ERRORS[409], **_GONE},
 }
+
+_OPERATION = {"type": "object", "additionalProperties": True}
+_PAGED = [
+    OpenApiParameter("cursor", str, description="`nextCursor` of the page before."),
+    OpenApiParameter("limit", int, description="At most 500; 50 unless given."),
+]
+BULK_LIST: dict[str, Any] = {
+    "operation_id": "catalog_v1_bulk_list",
+    "tags": _TAGS,
+    "summary": "Past bulk operations, newest first",
+    "parameters": _PAGED,
+    "responses": {200: _OPERATION},
+}
+BULK_START: dict[str, Any] = {
+    "operation_id": "catalog_v1_bulk_start",
+    "tags": _TAGS,
+    "summary": "Preview a write to many entities, or start it with the token of its preview",
+    "parameters": [IDEMPOTENCY_KEY],
+    "request": {
+        "application/json": {
+            "type": "object",
+            "required": ["select", "do"],
+            "properties": {
+                "select": {
+                    "type": "object",
+                    "description": "All of what is named has to hold.",
+                    "properties": {
+                        "filter": {"type": "array", "items": {"type": "string"}},
+                        "query": {"type": "object"},
+                        "refs": {"type": "array", "items": {"type": "string"}},
+                    },
+                },
+                "do": {
+                    "type": "object",
+                    "description": "One of them.",
+                    "properties": {
+                        "set": {"type": "object", "description": "A merge patch (RFC 7396)."},
+                        "delete": {"type": "object"},
+                        "refresh": {"type": "object"},
+                        "unregister": {"type": "object"},
+                    },
+                },
+                "preview": {"type": "boolean", "default": True},
+                "token": {"type": "string", "description": "Of the preview; needed without `preview`."},
+                "limit": {"type": "integer", "description": "Items that the preview shows, at most 500."},
+            },
+        }
+    },
+    "responses": {
+        200: _OPERATION,
+        202: _OPERATION,
+        400: _ERRORS[400],
+        409: OpenApiResponse(Error, "Something changed since the preview."),
+    },
+}
+BULK_READ: dict[str, Any] = {
+    "operation_id": "catalog_v1_bulk_read",
+    "tags": _TAGS,
+    "summary": "One bulk operation, and what became of each entity",
+    "parameters": [*_PAGED, OpenApiParameter("outcome", str, description="Only items of this outcome.")],
+    "responses": {200: _OPERATION, **_GONE},
+}
+BULK_UNDO: dict[str, Any] = {
+    "operation_id": "catalog_v1_bulk_undo",
+    "tags": _TAGS,
+    "summary": "Put back what a bulk operation changed",
+    "parameters": [IDEMPOTENCY_KEY],
+    "request": _JSON,
+    "responses": {
+        202: _OPERATION,
+        409: OpenApiResponse(Error, "It still runs, was undone already, or changed nothing."),
+        **_GONE,
+    },
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from catalog.api.v1 import entities
+from catalog.api.v1 import bulk, entities
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
@@ -18,4 +18,7 @@ urlpatterns: list[URLPattern] = [
         entities.RestoreRevisionView.as_view(),
         name="entity-revision-restore",
     ),
+    path("bulk", bulk.BulkOperationsView.as_view(), name="bulk"),
+    path("bulk/<str:id>", bulk.BulkOperationView.as_view(), name="bulk-operation"),
+    path("bulk/<str:id>/undo", bulk.UndoView.as_view(), name="bulk-undo"),
 ]
