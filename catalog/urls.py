@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.views import entity, index, problems, removals, sources
+from catalog.views import bulk, entity, index, problems, removals, sources
 
 app_name = "catalog"
 urlpatterns = [
@@ -17,6 +17,11 @@ urlpatterns = [
     path("sources/<uuid:key>/sync/", sources.sync, name="source-sync"),
     path("sources/<uuid:key>/held/", removals.held, name="source-held"),
     path("removed/<int:key>/restore/", removals.restore, name="restore"),
+    path("act/", bulk.act, name="act"),
+    path("operations/", bulk.operations, name="operations"),
+    path("operations/<uuid:key>/", bulk.operation, name="operation"),
+    path("operations/<uuid:key>/progress/", bulk.progress, name="operation-progress"),
+    path("operations/<uuid:key>/undo/", bulk.undo, name="operation-undo"),
     path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
     path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
     path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),

@@ -1,5 +1,6 @@
 """Curation of the catalog."""
 
+from catalog.admin.bulk import BulkOperationAdmin
 from catalog.admin.entity import EntityAdmin
 from catalog.admin.kind import KindAdmin
 from catalog.admin.problem import ProblemAdmin
@@ -9,6 +10,7 @@ from catalog.admin.vocabulary import AnnotationAdmin, TagAdmin
 
 __all__ = [
     "AnnotationAdmin",
+    "BulkOperationAdmin",
     "EntityAdmin",
     "KindAdmin",
     "ProblemAdmin",

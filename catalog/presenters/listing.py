@@ -243,6 +243,8 @@ class IndexPage:
     api_url: str
     kept: list[tuple[str, str]]
     kept_filters: list[tuple[str, str]]
+    act_url: str = ""
+    operations_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

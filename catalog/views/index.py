@@ -16,8 +16,9 @@ from catalog.presenters.listing import Asked, IndexPage, Names
 from catalog.presenters.refs import Links
 from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery
+from catalog.views.bulk import act_url
 from catalog.views.viewing import admin_address, kinds_for, known_entities, site, viewer_of
-from portal.access.viewer import Viewer
+from portal.access.viewer import CURATE, Viewer
 
 PAGE = 50
 #: Chips that an empty list counts its rest for.
@@ -90,6 +91,8 @@ def index(request: HttpRequest) -> HttpResponse:
             if pair[0] in ("q", "sort") or (pair[0] == "kind" and asked.kind)
         ],
         kept_filters=[pair for pair in asked.parameters() if pair[0] != "q"],
+        act_url=act_url(viewer, asked) if found.entities else "",
+        operations_url=reverse("catalog:operations") if viewer.allows(CURATE) else "",
     )
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 

@@ -27,7 +27,12 @@ from portal.jobs.models import Job
 
 PAGE = 100
 SHOWN_SYNCS, SHOWN_PROBLEMS = 20, 10
-_ICONS = {Source.Type.GIT: "branch", Source.Type.URL: "link", Source.Type.FILE: "folder"}
+_ICONS = {
+    Source.Type.GIT: "branch",
+    Source.Type.URL: "link",
+    Source.Type.FILE: "folder",
+    Source.Type.MANAGED: "edit",
+}
 _OUTCOMES = {
     Sync.State.RUNNING: ("run", "Reading"),
     Sync.State.UNCHANGED: ("ok", "Unchanged"),

@@ -78,6 +78,7 @@ def written_operations() -> Iterator[Entry]:
 
 ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
+UNDO = "catalog/operations/<uuid:key>/undo/"
 UID = "catalog/entities/by-uid/"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
 
@@ -125,6 +126,14 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/sources/<uuid:key>/progress/", "catalog/sources/{source}/progress/"),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
+    page("catalog/act/", "catalog/act/?kind=component", member=403, staff=200),
+    page("catalog/act/", "catalog/act/?kind=component&do=delete", member=403, staff=200),
+    page("catalog/act/", "catalog/act/?kind=component&do=delete", member=403, staff=302, method="POST"),
+    page("catalog/operations/", member=403, staff=200),
+    page("catalog/operations/<uuid:key>/", "catalog/operations/{operation}/", member=403, staff=200),
+    page("catalog/operations/<uuid:key>/progress/", "catalog/operations/{operation}/progress/", member=403, staff=200),
+    page(UNDO, "catalog/operations/{operation}/undo/", member=405),
+    page(UNDO, "catalog/operations/{operation}/undo/", member=403, staff=302, method="POST"),
     page("catalog/by-ref/<path:ref>", "catalog/by-ref/component:default/shop", member=302),
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/"),
     page(f"catalog/{PLACED}/", "catalog/default/component/nobody/", member=404),
@@ -179,6 +188,7 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/check-now/": frozenset({200}),
     "<path:object_id>/sync-now/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
+    "<path:object_id>/undo/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.
 ADMIN_SITE: dict[str, tuple[str, int]] = {

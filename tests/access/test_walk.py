@@ -77,7 +77,7 @@ def test_every_method_of_the_api_has_an_entry() -> None:
 
 
 def _ask(world: World, client: Client, entry: Entry) -> Any:
-    path = entry.path.format(source=world.source.pk, uid=world.entity.uid)
+    path = entry.path.format(source=world.source.pk, uid=world.entity.uid, operation=world.operation.pk)
     answer: Any = client.generic(entry.method, path, **matrix.body_of(entry))
     if hasattr(answer, "streaming_content"):
         list(answer.streaming_content)

@@ -37,6 +37,7 @@ ROWS = {
     "access.Token": "token",
     "audit.AuditEvent": "audit",
     "catalog.AnnotationDefinition": "annotation",
+    "catalog.BulkOperation": "operation",
     "catalog.Entity": "entity",
     "catalog.Kind": "kind",
     "catalog.Problem": "problem",

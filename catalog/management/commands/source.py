@@ -30,11 +30,12 @@ class Command(BaseCommand):
         )
         add.add_argument(
             "target",
-            help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS.",
+            help="https://… of a descriptor, https://….git or ssh://…, or a path below CALLBOARD_FILE_ROOTS; with "
+            "--type managed the name of a source that is kept here.",
         )
         add.add_argument("--name", default="", help="What people call it.")
         add.add_argument(
-            "--type", choices=Source.Type.values, help="url, git or file; guessed from the target."
+            "--type", choices=Source.Type.values, help="url, git, file or managed; guessed from the target."
         )
         add.add_argument("--branch", default="", help="Git: branch or tag.")
         add.add_argument("--pattern", default="", help="Which files, such as **/catalog-info.yaml.")
@@ -81,13 +82,21 @@ class Command(BaseCommand):
         source = create_source(
             actor=actor,
             target=target,
-            name=options["name"],
+            name=options["name"] or (target if kind == Source.Type.MANAGED else ""),
             type=kind,
             registered_by=Source.RegisteredBy.COMMAND,
             may_define_people=options["people"],
             sync=not options["wait"],
             **values,
         )
+        if kind == Source.Type.MANAGED:
+            self._say(
+                options,
+                f"{source.name} keeps what is written over REST or with `manage.py entity put`.",
+                id=str(source.pk),
+                name=source.name,
+            )
+            return
         if not options["wait"]:
             self._say(
                 options,
