@@ -29,6 +29,12 @@ _VERBS = {
     BulkOperation.Verb.REFRESH: "Is read again",
     BulkOperation.Verb.UNREGISTER: "Is unregistered",
 }
+_BUTTONS = {
+    BulkOperation.Verb.SET: "Change",
+    BulkOperation.Verb.DELETE: "Delete",
+    BulkOperation.Verb.REFRESH: "Read again",
+    BulkOperation.Verb.UNREGISTER: "Unregister",
+}
 _OUTCOMES = {
     BulkItem.Outcome.PENDING: ("wait", "Waits"),
     BulkItem.Outcome.DONE: ("ok", "Done"),
@@ -88,6 +94,11 @@ def foreseen_rows(preview: Preview) -> list[ForeseenRow]:
     return [_foreseen(item, preview.change.verb) for item in items]
 
 
+def button_of(verb: str) -> str:
+    """The word on the button that does it."""
+    return _BUTTONS[BulkOperation.Verb(verb)]
+
+
 def _foreseen(item: Foreseen, verb: str) -> ForeseenRow:
     word = _VERBS.get(BulkOperation.Verb(verb), "") if item.outcome == CHANGE else ""
     differences = [
@@ -129,7 +140,7 @@ def _leaves(change: Mapping[str, Any], path: str = "") -> Iterable[tuple[str, st
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{path}{key}.")
         else:
-            yield f"{path}{key}", "nothing" if value is None else _shown(value)
+            yield f"{path}{key}".removeprefix("spec."), "nothing" if value is None else _shown(value)
 
 
 def operation_row(operation: BulkOperation, outcomes: Mapping[str, int], *, running: bool) -> OperationRow:

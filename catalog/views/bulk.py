@@ -42,6 +42,8 @@ class ActPage:
     value: str
     refusal: str = ""
     title: str = ""
+    button: str = ""
+    undoable: bool = False
     token: str = ""
     changes: int = 0
     unchanged: int = 0
@@ -125,7 +127,11 @@ def act(request: HttpRequest) -> HttpResponse:
         count=0,
         list_url=asked.url(),
         kept=[pair for pair in asked.parameters() if pair[0] != "sort"],
-        filters=[f"{word}: {value}" for word, value in asked.parameters() if word != "sort"],
+        filters=[
+            f"{'words' if word == 'q' else word}: {value}"
+            for word, value in asked.parameters()
+            if word != "sort"
+        ],
         fields=[(word, title, word == chosen) for word, (title, _) in FIELDS.items()],
         value=request.GET.get("value", ""),
     )
@@ -145,6 +151,8 @@ def _show(page: ActPage, preview: Preview) -> None:
     page.changes, page.unchanged, page.refused = counts[CHANGE], counts[UNCHANGED], counts[REFUSED]
     page.count = len(preview.items)
     page.token = preview.token
+    page.button = rows.button_of(preview.change.verb)
+    page.undoable = preview.change.verb != BulkOperation.Verb.REFRESH
     page.rows = rows.foreseen_rows(preview)
     page.more = len(preview.items) - len(page.rows)
     change = dict(preview.change.patch) if preview.change.patch else None

@@ -60,3 +60,11 @@ class Api:
 
     def post(self, path: str, body: Any = None, **headers: str) -> Any:
         return self.send("POST", path, body, **headers)
+
+
+def error(answer: Any, status: int) -> dict[str, Any]:
+    """The error of an answer, which has a remedy."""
+    assert answer.status_code == status, answer.content
+    found: dict[str, Any] = answer.json()["error"]
+    assert found["remedy"], found
+    return found

@@ -57,7 +57,7 @@ def test_a_curator_acts_on_a_filtered_list_and_undoes_it(curator: Client) -> Non
     assert "Act on 3 entities" in get(curator, ACT)
     look = f"{ACT}&do=set&field=owner&value=team-b"
     page = get(curator, look)
-    assert "Set spec.owner to team-b" in page
+    assert "Set owner to team-b" in page
     assert "<del>platform</del>" in page
     assert "<ins>team-b</ins>" in page
     answer = curator.post(look, {"token": token(page)})
@@ -77,7 +77,7 @@ def test_a_curator_acts_on_a_filtered_list_and_undoes_it(curator: Client) -> Non
     assert back["Location"] == f"/catalog/operations/{undo.pk}/"
     run_job(undo.job_id)
     assert document("component:default/s1")["spec"]["owner"] == "platform"
-    assert "Undo: Set spec.owner to team-b" in get(curator, "/catalog/operations/")
+    assert "Undo: Set owner to team-b" in get(curator, "/catalog/operations/")
     assert "It was undone" in get(curator, answer["Location"])
     again = curator.post(f"{answer['Location']}undo/", follow=True)
     assert "undone already" in again.content.decode()
