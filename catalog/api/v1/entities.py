@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -32,7 +33,7 @@ from portal.access.api.parsers import JSONParser
 from portal.access.api.renderers import CONTENT_TYPE, json_response
 from portal.access.api.views import OwnView
 from portal.access.viewer import CURATE
-from portal.core.errors import InputError, NotFoundError
+from portal.core.errors import InputError, NotFoundError, TooLargeError
 
 
 class EntityWriting(OwnView):
@@ -52,6 +53,17 @@ class EntityWriting(OwnView):
     def condition(self) -> Precondition:
         headers = self.request.headers
         return Precondition.of_headers(headers.get("If-Match"), headers.get("If-None-Match"))
+
+    def sent(self) -> dict[str, Any]:
+        """The JSON object that was sent, no larger than a descriptor file may be.
+
+        Raises:
+            TooLargeError: it says that it is larger.
+        """
+        length, most = self.request.META.get("CONTENT_LENGTH") or "0", settings.CALLBOARD_MAX_FILE_BYTES
+        if length.isdigit() and int(length) > most:
+            raise TooLargeError(f"The body has more than {most:,} bytes.", remedy="Write a smaller document.")
+        return checked_body(self.request, extra=True)
 
     def present(self, ref: EntityRef, action: str = "view") -> Entity:
         """The entity with its document, in one statement.
@@ -109,7 +121,7 @@ class EntityView(EntityWriting):
         result = put_entity(
             actor=self.viewer,
             ref=self.reference(kind, namespace, name),
-            document=checked_body(request, extra=True),
+            document=self.sent(),
             when=self.condition(),
             source_name=source,
         )
@@ -121,7 +133,7 @@ class EntityView(EntityWriting):
         result = patch_entity(
             actor=self.viewer,
             ref=self.reference(kind, namespace, name),
-            patch=checked_body(request, extra=True),
+            patch=self.sent(),
             when=self.condition(),
         )
         return self.written(result)

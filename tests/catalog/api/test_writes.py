@@ -160,6 +160,13 @@ def test_what_is_no_object_is_refused(api: Api, body: bytes) -> None:
     assert api.put(SHOP, body).status_code == 400
 
 
+def test_a_body_larger_than_a_file_may_be_is_refused(api: Api, settings: Any) -> None:
+    settings.CALLBOARD_MAX_FILE_BYTES = 300
+    for method in ("PUT", "PATCH"):
+        answer = api.send(method, SHOP, written("shop", title="x" * 300))
+        assert error(answer, 400)["code"] == "too-large"
+
+
 def test_an_unknown_parameter_is_an_error(api: Api) -> None:
     for method in ("PUT", "PATCH", "DELETE", "GET"):
         answer = api.send(method, f"{SHOP}?force=true", written("shop"))
