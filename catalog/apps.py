@@ -28,6 +28,9 @@ class CatalogConfig(AppConfig):
         from portal.jobs.outcomes import describe_jobs
         from portal.observability.metrics import at_scrape
 
+        for name in ("bulkoperation", "bulkitem", "keptdocument"):
+            set_policy(f"catalog.{name}", staff_only)
+
         set_policy("catalog.hook", staff_only)
         set_policy("catalog.hookdelivery", staff_only)
         describe_jobs(SYNC_JOB, describe_sync)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, time
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from catalog.ingest.sources import Known
-from catalog.models import Contender, Entity, Revision, Source, SourceFile
+from catalog.models import BulkItem, BulkOperation, Contender, Entity, Revision, Source, SourceFile
 from portal.access.viewer import VIEW, Viewer
 from portal.core.errors import InputError, NotFoundError
 
@@ -209,3 +209,32 @@ def visible_refs(viewer: Viewer, refs: Collection[str]) -> set[str]:
 def visible_source_names(viewer: Viewer, names: Collection[str]) -> set[str]:
     """Of these names, those of sources that the viewer may see."""
     return set(Source.objects.visible_to(viewer).filter(name__in=names).values_list("name", flat=True))
+
+
+# --- bulk operations
+
+
+def bulk_operation(viewer: Viewer, id: str | UUID) -> BulkOperation:
+    """A bulk operation, with those that it undoes and that undid it.
+
+    Raises:
+        NotFoundError: there is none that the viewer may see, also for an id that is no UUID.
+    """
+    try:
+        key = UUID(str(id))
+    except ValueError:
+        raise NotFoundError(f"There is no operation {id}.") from None
+    rows = BulkOperation.objects.visible_to(viewer).select_related("undoes", "undone_by")
+    operation: BulkOperation | None = rows.filter(pk=key).first()
+    if operation is None:
+        raise NotFoundError(f"There is no operation {key}.")
+    return operation
+
+
+def bulk_outcomes(viewer: Viewer, operations: Iterable[BulkOperation]) -> dict[UUID, dict[str, int]]:
+    """How many items of each operation came to what; every outcome is there. One statement."""
+    found = {each.pk: dict.fromkeys(BulkItem.Outcome.values, 0) for each in operations}
+    rows = BulkItem.objects.visible_to(viewer).filter(operation__in=found)
+    for key, outcome, number in rows.values_list("operation", "outcome").annotate(number=Count("pk")):
+        found[key][outcome] = number
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from catalog.services.bulk import BULK_JOB, run_bulk
 from catalog.services.hooks import forget_old_deliveries
 from catalog.services.hooks.keeping import FORGET_JOB
 from catalog.services.sources import SYNC_JOB
@@ -21,3 +22,8 @@ def sync(context: JobContext) -> dict[str, object]:
 @job_handler(FORGET_JOB, tries=3)
 def forget_deliveries(context: JobContext) -> dict[str, object]:
     return {"deleted": forget_old_deliveries()}
+
+
+@job_handler(BULK_JOB, tries=20, retry_seconds=5)
+def bulk(context: JobContext) -> dict[str, object]:
+    return run_bulk(context=context, operation_id=UUID(context.payload["operation"]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from catalog.views import (
+    bulk,
     entity,
     feed,
     health,
@@ -38,6 +39,11 @@ urlpatterns = [
     path("hooks/deliveries/<int:key>/replay/", hooks.replay, name="hook-replay"),
     path("removed/<int:key>/restore/", removals.restore, name="restore"),
     path("versions/<uuid:uid>/", history.versions, name="versions"),
+    path("act/", bulk.act, name="act"),
+    path("operations/", bulk.operations, name="operations"),
+    path("operations/<uuid:key>/", bulk.operation, name="operation"),
+    path("operations/<uuid:key>/progress/", bulk.progress, name="operation-progress"),
+    path("operations/<uuid:key>/undo/", bulk.undo, name="operation-undo"),
     path("by-ref/<path:ref>", entity.by_ref, name="by-ref"),
     path("<str:namespace>/<str:kind>/<str:name>/", entity.entity, name="entity"),
     path("<str:namespace>/<str:kind>/<str:name>/definition.txt", entity.definition_text, name="definition"),

@@ -1,5 +1,6 @@
 """Curation of the catalog."""
 
+from catalog.admin.bulk import BulkOperationAdmin
 from catalog.admin.entity import EntityAdmin
 from catalog.admin.hook import DeliveryAdmin, HookAdmin
 from catalog.admin.kind import KindAdmin
@@ -12,6 +13,7 @@ from catalog.admin.vocabulary import AnnotationAdmin, TagAdmin
 __all__ = [
     "AliasAdmin",
     "AnnotationAdmin",
+    "BulkOperationAdmin",
     "DeliveryAdmin",
     "EntityAdmin",
     "HookAdmin",

@@ -55,6 +55,11 @@ class SourceForm(CuratedForm):
         if "type" in self.fields:
             offered = [choice for choice in Source.Type.choices if choice[0] != Source.Type.FILE]
             self.fields["type"].choices = offered  # type: ignore[attr-defined]  # a choice field
+        if (
+            "target" in self.fields
+        ):  # what is kept here has none; the service asks for it where there has to be one
+            self.fields["target"].required = False
+            self.fields["target"].help_text += " Leave it empty for what is kept here."
 
 
 @admin.register(Source)
@@ -82,6 +87,8 @@ class SourceAdmin(ModelAdmin):
         fields = tuple(super().get_readonly_fields(request, obj))
         if obj is None:
             return fields
+        if obj.type == Source.Type.MANAGED:
+            return (*fields, "type", "target", "branch", "pattern", "presence", "interval")
         return (*fields, "type", "target") if obj.type == Source.Type.FILE else (*fields, "type")
 
     def view_on_site(self, source: Source) -> str:

@@ -1,10 +1,12 @@
 """What the catalog keeps."""
 
 from catalog.models.attribute import AttributeKey, AttributeValue, EntityAttribute
+from catalog.models.bulk import BulkItem, BulkOperation
 from catalog.models.entity import Entity, EntityDocument, Relation
 from catalog.models.health import MissingTarget, SyncCount
 from catalog.models.hook import Hook, HookDelivery
 from catalog.models.kind import AnnotationDefinition, Kind, KindVersion, TagDefinition
+from catalog.models.managed import KeptDocument
 from catalog.models.remote import RemoteEntry, RemoteReport
 from catalog.models.removal import Quarantine, Tombstone
 from catalog.models.revision import Alias, Revision, RevisionAttribute, RevisionRelation
@@ -16,6 +18,8 @@ __all__ = [
     "AnnotationDefinition",
     "AttributeKey",
     "AttributeValue",
+    "BulkItem",
+    "BulkOperation",
     "Claim",
     "Contender",
     "DataVersion",
@@ -24,6 +28,7 @@ __all__ = [
     "EntityDocument",
     "Hook",
     "HookDelivery",
+    "KeptDocument",
     "Kind",
     "KindVersion",
     "MissingTarget",

@@ -20,6 +20,7 @@ class Source(models.Model):
         GIT = "git", "Git repository"
         FILE = "file", "File or folder on this machine"
         REMOTE = "remote", "Another instance"
+        MANAGED = "managed", "Kept here, written over REST"
 
     class RegisteredBy(models.TextChoices):
         API = "api", "REST"

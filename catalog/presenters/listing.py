@@ -258,6 +258,8 @@ class IndexPage:
     at: datetime | None = None
     now_url: str = ""
     kept_then: list[tuple[str, str]] = field(default_factory=list)
+    act_url: str = ""
+    operations_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from catalog.ingest.annotations import ORPHAN
 from catalog.ingest.collected import Declared
 from catalog.ingest.relations import Relation
 from catalog.models import Entity, Quarantine, Revision, RevisionRelation, Source, Tombstone
+from catalog.services.managed.writing import keep_text
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.plan import REASON, Plan
 from catalog.services.publishing.publish import apply_plans
@@ -130,12 +131,14 @@ def remove_by_uid(*, actor: Viewer, uid: str) -> None:
 def restore_entity(*, actor: Viewer, tombstone: Tombstone) -> Entity:
     """Bring a removed entity back under its uid, as an orphan: whoever declares it next takes it over.
 
+    What was kept here is kept here again.
+
     Raises:
         NotFoundError: it was restored already, or its time is over.
         ConflictError: an entity of that reference is there again.
     """
     rows = Tombstone.objects.visible_to(actor, CURATE).filter(pk=tombstone.pk)
-    current = rows.first()
+    current = rows.select_related("source").first()
     now = timezone.now()
     taken = Tombstone.objects.filter(pk=tombstone.pk, restored_at=None, keep_until__gt=now)
     if current is None or not taken.update(restored_at=now, restored_by=actor.actor):
@@ -151,16 +154,19 @@ def restore_entity(*, actor: Viewer, tombstone: Tombstone) -> Entity:
             remedy="Remove that one first, if this one is the right one.",
         )
     revision = Revision.objects.unrestricted(REASON).get(pk=current.revision_id)
-    declared = declared_by(revision)
+    keeper = current.source if current.source and current.source.type == Source.Type.MANAGED else None
+    declared = declared_by(revision, orphan=keeper is None)
     apply_plans(
         plan_of=lambda: _plan(declared, revision),
         declared={declared.ref: declared},
-        source=None,
+        source=keeper,
         cause=Cause(actor.actor),
         writing=transaction.atomic,
         progress=lambda done, total, text: None,
         restored={current.ref: revision},
     )
+    if keeper is not None:
+        keep_text(actor=actor, source=keeper, ref=current.ref, document=orjson.loads(revision.text))
     record(
         actor=actor.actor,
         verb="catalog.entity.restored",
@@ -171,14 +177,15 @@ def restore_entity(*, actor: Viewer, tombstone: Tombstone) -> Entity:
     return restored
 
 
-def declared_by(revision: Revision) -> Declared:
-    """What a past version declared, as an orphan."""
+def declared_by(revision: Revision, *, orphan: bool = True) -> Declared:
+    """What a past version declared; as an orphan, it says so."""
     entity = orjson.loads(revision.text)
     for name in ("relations", "status"):
         entity.pop(name, None)
     for name in ("uid", "etag"):
         entity["metadata"].pop(name, None)
-    entity["metadata"]["annotations"] = {**entity["metadata"].get("annotations", {}), ORPHAN: "true"}
+    annotations = entity["metadata"].get("annotations", {})
+    entity["metadata"]["annotations"] = {**annotations, ORPHAN: "true"} if orphan else annotations
     relations = RevisionRelation.objects.unrestricted(REASON).filter(revision=revision).order_by("pk")
     return Declared(
         ref=revision.ref,

@@ -54,6 +54,14 @@ def check_source(source: Source) -> None:
     Raises:
         InputError: which, and why.
     """
+    if source.type == Source.Type.MANAGED:
+        if source.interval:
+            raise InputError(
+                "What is kept here is not read on a schedule.",
+                code="catalog.source.interval",
+                remedy="Set the interval to 0.",
+            )
+        return
     if not source.target.strip():
         raise InputError("A source needs a target.", code="catalog.source.target-missing")
     compact = "".join(ch for ch in source.target if ch > " ").lower()
@@ -137,6 +145,11 @@ def create_source(
         InputError: the target cannot be one.
         SourceTakenError: this target is registered already.
     """
+    if type == Source.Type.MANAGED:  # nothing outside is read: the name says where it is kept
+        target, sync = name, False
+        values["interval"] = 0
+        if not name:
+            raise InputError("What is kept here needs a name.", code="catalog.source.name-missing")
     values.setdefault("interval", settings.CALLBOARD_SYNC_INTERVAL)
     source = Source(
         target=target,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -26,6 +26,7 @@ from catalog.models import Contender, Entity, EntityDocument, Source, Sync
 from catalog.selectors import known_files
 from catalog.services.files import remember_files
 from catalog.services.kinds import current_kinds_version, current_registry
+from catalog.services.managed.reading import collect_kept
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.cause import Cause
@@ -169,6 +170,11 @@ def _read_and_publish(
     rules = None if source.allowed_kinds else declared_rules()
     description = SourceDescription.of(source, registry, rules=rules)
     steps = _Steps()
+    rules_of = f"{engine_fingerprint()}.{kinds}.{description.fingerprint}"
+    if source.type == Source.Type.MANAGED:
+        kept = Collected()
+        reading = _Reading(source, sync, rules_of, "kept", True, {}, steps)
+        return _publish_found(context, reading, kept, gather=lambda: collect_kept(source, kept))
     known = known_files(source)
     with ReadSession(
         hosts=host_configs(),
@@ -176,7 +182,6 @@ def _read_and_publish(
         cancelled=context.stopped,
         gate=ConnectionGate(cancelled=context.stopped),
     ) as session:
-        rules_of = f"{engine_fingerprint()}.{kinds}.{description.fingerprint}"
         reading = _Reading(source, sync, rules_of, session.fingerprint, force, known, steps)
         try:
             return _compare_and_publish(context, reading, description, registry, session)
@@ -278,6 +283,28 @@ def _compare_and_publish(
         return _Outcome(
             Sync.State.UNCHANGED, Counts(), problems=source.problem_set.unrestricted(REASON).count()
         ), found
+    return _publish_found(context, reading, found, session=session, remote=remote)
+
+
+def _publish_found(
+    context: JobContext,
+    reading: _Reading,
+    found: Collected,
+    *,
+    session: ReadSession | None = None,
+    remote: RemoteReading | None = None,
+    gather: Callable[[], None] = lambda: None,
+) -> tuple[_Outcome, Collected]:
+    """Write what was read, and the records of it.
+
+    Args:
+        gather: fills ``found`` before each comparison, where it comes from the database itself.
+    """
+    source, sync, steps = reading.source, reading.sync, reading.steps
+
+    def progress(done: int, total: int, text: str) -> None:
+        context.progress(done, total, text)
+
     held: Held | None = None
 
     def look(plan: Plan) -> None:
@@ -300,6 +327,7 @@ def _compare_and_publish(
         progress=progress,
         look=look,
         inherit=inherit,
+        gather=gather,
     )
     steps.end("written")
     with context.writing():
@@ -311,7 +339,9 @@ def _compare_and_publish(
         _replace_contenders(source, plan)
         declared = None if found.unread or found.broken or found.failed else found.references()
         note_claims(source, lost=plan.lost, declared=declared, now=sync.started_at)
-        remember_files(source=source, known=reading.known, places=session.files_to_remember(), found=found)
+        if session is not None:
+            places = session.files_to_remember()
+            remember_files(source=source, known=reading.known, places=places, found=found)
         if remote is not None:
             remember_remote(source, sync, remote, found, plan)
         if source.may_define_people:

@@ -20,8 +20,9 @@ from catalog.presenters.rows import EntityRow, entity_row
 from catalog.query import EntityQuery, PastQuery
 from catalog.selectors import moment
 from catalog.services.exports import FORMATS
+from catalog.views.bulk import act_url
 from catalog.views.viewing import admin_address, kinds_for, known_entities, named, site, viewer_of
-from portal.access.viewer import Viewer
+from portal.access.viewer import CURATE, Viewer
 
 PAGE = 50
 #: Chips that an empty list counts its rest for.
@@ -124,6 +125,8 @@ def index(request: HttpRequest) -> HttpResponse:
         at=at,
         now_url=replace(asked, at="").url(),
         kept_then=[pair for pair in asked.parameters() if pair[0] != "at"],
+        act_url=act_url(viewer, asked) if found.entities else "",
+        operations_url=reverse("catalog:operations") if viewer.allows(CURATE) else "",
     )
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})
 

@@ -34,6 +34,7 @@ _ICONS = {
     Source.Type.URL: "link",
     Source.Type.FILE: "folder",
     Source.Type.REMOTE: "external",
+    Source.Type.MANAGED: "edit",
 }
 _OUTCOMES = {
     Sync.State.RUNNING: ("run", "Reading"),

@@ -10,6 +10,7 @@ class AccessConfig(AppConfig):
         from portal.access.querysets import own_or_staff, set_policy, staff_only
 
         set_policy("access.token", own_or_staff)
+        set_policy("access.idempotentanswer", staff_only)
         # Packages below this one cannot say so themselves.
         set_policy("audit.auditevent", staff_only)
         set_policy("plugins.extensionstate", staff_only)

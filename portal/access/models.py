@@ -120,3 +120,29 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class IdempotentAnswer(models.Model):
+    """The answer to a POST that named an ``Idempotency-Key``, so that sending it again does nothing twice.
+
+    ``status`` is null while the request is under way, until ``lease_until`` at the latest.
+    """
+
+    actor = models.CharField(max_length=200, editable=False)
+    key = models.CharField(max_length=200, editable=False)
+    digest = models.CharField(max_length=64, editable=False, help_text="Of method, address and body.")
+    status = models.PositiveSmallIntegerField(null=True, editable=False)
+    headers = models.JSONField(default=dict, editable=False)
+    body = models.TextField(blank=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    lease_until = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField(editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=("actor", "key"), name="access_idempotent_once")]
+        indexes = [models.Index(fields=("expires_at",), name="access_idempotent_expires")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.actor}"

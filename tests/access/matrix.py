@@ -59,8 +59,26 @@ def operation(
     return Entry(f"api/{route}", f"/api/{path or route}", 401, member, staff or member, method, data)
 
 
+def written_operations() -> Iterator[Entry]:
+    """Our own paths of one entity. A source declares the shop, so a curator is told to change it there."""
+    route, path = f"catalog/v1/entities/{NAMED}", "catalog/v1/entities/component/default/shop"
+    yield operation(route, path)
+    for method in ("PUT", "PATCH", "DELETE"):
+        yield operation(route, path, member=403, staff=409, method=method, data={})
+    yield operation(f"{route}/rename", f"{path}/rename", member=403, staff=409, method="POST", data={})
+    yield operation(f"{route}/restore", f"{path}/restore", member=403, staff=404, method="POST", data={})
+    revision = f"{route}/revisions/<int:number>/restore"
+    yield operation(revision, f"{path}/revisions/7/restore", member=403, staff=409, method="POST", data={})
+    yield operation("catalog/v1/bulk", member=403, staff=200)
+    yield operation("catalog/v1/bulk", member=403, staff=400, method="POST", data={})
+    yield operation("catalog/v1/bulk/<str:id>", "catalog/v1/bulk/nothing", member=403, staff=404)
+    undo = "catalog/v1/bulk/<str:id>/undo"
+    yield operation(undo, "catalog/v1/bulk/nothing/undo", member=403, staff=404, method="POST", data={})
+
+
 ENTITY = "default/component/shop"
 PLACED = "<str:namespace>/<str:kind>/<str:name>"
+UNDO = "catalog/operations/<uuid:key>/undo/"
 UID = "catalog/entities/by-uid/"
 INBOUND = "catalog/v1/inbound-hooks/"
 HOOKS = "events/v1/subscriptions"
@@ -127,6 +145,14 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/hooks/deliveries/<int:key>/replay/", "catalog/hooks/deliveries/0/replay/", member=405),
     page("catalog/hooks/deliveries/<int:key>/replay/", "catalog/hooks/deliveries/0/replay/", member=403, staff=404,
          method="POST"),
+    page("catalog/act/", "catalog/act/?kind=component", member=403, staff=200),
+    page("catalog/act/", "catalog/act/?kind=component&do=delete", member=403, staff=200),
+    page("catalog/act/", "catalog/act/?kind=component&do=delete", member=403, staff=302, method="POST"),
+    page("catalog/operations/", member=403, staff=200),
+    page("catalog/operations/<uuid:key>/", "catalog/operations/{operation}/", member=403, staff=200),
+    page("catalog/operations/<uuid:key>/progress/", "catalog/operations/{operation}/progress/", member=403, staff=200),
+    page(UNDO, "catalog/operations/{operation}/undo/", member=405),
+    page(UNDO, "catalog/operations/{operation}/undo/", member=403, staff=302, method="POST"),
     page("catalog/by-ref/<path:ref>", "catalog/by-ref/component:default/shop", member=302),
     page(f"catalog/{PLACED}/", f"catalog/{ENTITY}/"),
     page(f"catalog/{PLACED}/", "catalog/default/component/nobody/", member=404),
@@ -180,6 +206,7 @@ ENTRIES: tuple[Entry, ...] = (
     operation("catalog/v1/entities", "catalog/v1/entities?format=csv"),
     operation("catalog/v1/entities", "catalog/v1/entities?format=yaml"),
     operation("catalog/v1/preview", member=403, staff=400, method="POST", data={}),
+    *written_operations(),
     operation("catalog/^(?P<rest>.*)$", "catalog/nothing/here", member=404),
     operation("catalog/v1/refresh", member=403, staff=400, method="POST", data={}),
     operation("catalog/v1/hooks/<uuid:id>", "catalog/v1/hooks/{hook}", member=401, method="POST", data={}),
@@ -243,6 +270,7 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "<path:object_id>/drop-letter/": frozenset({200}),
     "<path:object_id>/restore/": frozenset({200}),
     "<path:object_id>/replay/": frozenset({200}),
+    "<path:object_id>/undo/": frozenset({200}),
 }
 #: Pages of the admin that are of no model, with an address and what a curator gets.
 ADMIN_SITE: dict[str, tuple[str, int]] = {

@@ -38,6 +38,7 @@ ROWS = {
     "access.Token": "token",
     "audit.AuditEvent": "audit",
     "catalog.AnnotationDefinition": "annotation",
+    "catalog.BulkOperation": "operation",
     "catalog.Entity": "entity",
     "catalog.Hook": "hook",
     "catalog.HookDelivery": "hook_delivery",

@@ -12,6 +12,8 @@ from django.utils import timezone
 from catalog.models import (
     Alias,
     AnnotationDefinition,
+    BulkItem,
+    BulkOperation,
     Entity,
     Hook,
     HookDelivery,
@@ -62,6 +64,7 @@ class World:
     revision: Revision
     alias: Alias
     quarantine: Quarantine
+    operation: BulkOperation
     kind: Kind
     annotation: AnnotationDefinition
     tag: TagDefinition
@@ -86,6 +89,7 @@ class World:
             "source": self.source.pk,
             "uid": self.entity.uid,
             "hook": self.hook.pk,
+            "operation": self.operation.pk,
             "subscription": self.subscription.pk,
             "letter": self.delivery.pk,
             "job": self.job.pk,
@@ -185,6 +189,32 @@ def make_tombstone(source: Source, name: str = "kiosk", **values: object) -> Tom
     return Tombstone.objects.create(source=source, **{**defaults, **values})
 
 
+def make_operation(**values: object) -> BulkOperation:
+    """Fields of one entity that were set, by a job that is over."""
+    now = timezone.now()
+    defaults = {
+        "verb": BulkOperation.Verb.SET,
+        "state": BulkOperation.State.DONE,
+        "change": {"spec": {"owner": "team-a"}},
+        "selection": {"refs": ["component:default/shop"]},
+        "actor": "user:maren",
+        "finished_at": now,
+        "total": 1,
+    }
+    operation = BulkOperation.objects.create(**{**defaults, **values})
+    BulkItem.objects.create(
+        operation=operation,
+        position=0,
+        ref="component:default/shop",
+        subject="6f8e4d63-1b8a-4b56-9d6e-0c7e4f0a1b2d",
+        outcome=BulkItem.Outcome.DONE,
+        effect=BulkItem.Effect.CHANGED,
+        before_number=1,
+        after_number=2,
+    )
+    return operation
+
+
 def make_quarantine(source: Source, count: int = 40, **values: object) -> Quarantine:
     """Removals that wait for a decision."""
     refs = sorted(f"component:default/c{n}" for n in range(count))
@@ -236,6 +266,7 @@ def make_world() -> World:
         revision=tombstone.revision,
         alias=Alias.objects.create(ref="component:default/stall", entity=entity, created_at=now),
         quarantine=make_quarantine(source),
+        operation=make_operation(),
         kind=Kind.objects.get(name="Component"),
         annotation=AnnotationDefinition.objects.order_by("key")[0],
         tag=TagDefinition.objects.create(name="java"),

@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from catalog.api.v1 import schema
+from catalog.api.v1.schema import history as schema
 from catalog.diff import diff_documents
 from catalog.models import Entity, Revision
 from catalog.presenters.history import own_content

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog.api.v1 import deliver, health, history, hooks, lists, preview, refresh, remote
+from catalog.api.v1 import (
+    bulk,
+    deliver,
+    entities,
+    health,
+    history,
+    hooks,
+    lists,
+    preview,
+    refresh,
+    remote,
+)
 
 ENTITY = "entities/<str:kind>/<str:namespace>/<str:name>"
 
@@ -29,4 +40,15 @@ urlpatterns = [
     path("inbound-hooks/<uuid:id>/secret", hooks.HookSecretView.as_view(), name="hook-secret"),
     path("inbound-hooks/<uuid:id>/deliveries", hooks.DeliveriesView.as_view(), name="hook-deliveries"),
     path("hook-deliveries/<int:id>/replay", hooks.ReplayView.as_view(), name="hook-replay"),
+    path(ENTITY, entities.EntityView.as_view(), name="entity"),
+    path(f"{ENTITY}/rename", entities.RenameView.as_view(), name="entity-rename"),
+    path(f"{ENTITY}/restore", entities.RestoreView.as_view(), name="entity-restore"),
+    path(
+        f"{ENTITY}/revisions/<int:number>/restore",
+        entities.RestoreRevisionView.as_view(),
+        name="entity-revision-restore",
+    ),
+    path("bulk", bulk.BulkOperationsView.as_view(), name="bulk"),
+    path("bulk/<str:id>", bulk.BulkOperationView.as_view(), name="bulk-operation"),
+    path("bulk/<str:id>/undo", bulk.UndoView.as_view(), name="bulk-undo"),
 ]

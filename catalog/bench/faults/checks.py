@@ -46,8 +46,9 @@ def _missing_and_other(truth: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield f"{ref} is in the catalog, and no source declares it"
     for ref in sorted(truth.keys() & found.keys()):
         entity, wanted = found[ref], truth[ref]
-        if wanted["source"] not in names.get(entity.source_id, ()):  # type: ignore[arg-type]  # None finds nothing
-            yield f"{ref} belongs to {names.get(entity.source_id)}, not {wanted['source']}"  # type: ignore[arg-type]  # as above
+        owner: tuple[str, ...] = names.get(entity.source_id, ()) if entity.source_id else ()
+        if wanted["source"] not in owner:
+            yield f"{ref} belongs to {owner}, not {wanted['source']}"
         if declared(entity.document.text) != wanted["document"]:
             yield f"{ref} has an older document"
         if entity.state != Entity.State.ACTIVE or entity.has_errors:

@@ -39,10 +39,14 @@ class Command(BaseCommand):
         add.add_argument(
             "target",
             help="https://… of a descriptor, https://….git or ssh://…, a path below CALLBOARD_FILE_ROOTS, or"
-            " https://…/api/catalog of another instance.",
+            " https://…/api/catalog of another instance; with --type managed the name of a source that is kept here.",
         )
         add.add_argument("--name", default="", help="What people call it.")
-        add.add_argument("--type", choices=Source.Type.values, help="Guessed from the target.")
+        add.add_argument(
+            "--type",
+            choices=Source.Type.values,
+            help="url, git, file, remote or managed; guessed from the target.",
+        )
         add.add_argument("--branch", default="", help="Git: branch or tag.")
         add.add_argument(
             "--pattern",
@@ -108,13 +112,21 @@ class Command(BaseCommand):
         source = create_source(
             actor=actor,
             target=target,
-            name=options["name"],
+            name=options["name"] or (target if kind == Source.Type.MANAGED else ""),
             type=kind,
             registered_by=Source.RegisteredBy.COMMAND,
             may_define_people=options["people"],
             sync=not options["wait"],
             **values,
         )
+        if kind == Source.Type.MANAGED:
+            self._say(
+                options,
+                f"{source.name} keeps what is written over REST or with `manage.py entity put`.",
+                id=str(source.pk),
+                name=source.name,
+            )
+            return
         if not options["wait"]:
             self._say(
                 options,

@@ -106,6 +106,7 @@ def publish(
     progress: Progress,
     look: Callable[[Plan], None] = lambda plan: None,
     inherit: Inherit = lambda heirs: None,
+    gather: Callable[[], None] = lambda: None,
 ) -> tuple[Counts, Plan]:
     """Make the catalog say what ``found`` says for ``source``.
 
@@ -114,12 +115,14 @@ def publish(
         writing: gives the transaction to write in (fenced by the job).
         look: sees each comparison before it is written, and may change it.
         inherit: told of new heirs, in the transaction that makes them heirs.
+        gather: fills ``found`` before each comparison, where it comes from the database itself.
 
     Returns:
         The counts, and the last comparison (its conflicts and rivals become records).
     """
 
     def plan_of() -> Plan:
+        gather()
         plan = compare(source, found)
         look(plan)
         return plan

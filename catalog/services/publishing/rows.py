@@ -78,9 +78,10 @@ def entity_row(
     """Values for ``ENTITY_COLUMNS``.
 
     Args:
-        last: the version after which an entity comes back; None for a new one.
+        last: the version after which an entity comes back, as an orphan unless ``place`` names a source; None for a
+            new one.
     """
-    orphan = last is not None
+    orphan = last is not None and place[0] is None
     state = Entity.State.ORPHANED if orphan else Entity.State.ACTIVE
     return (
         id,

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 
 from catalog.ingest.collected import Collected
-from catalog.models import Contender, Entity, Source, Tombstone
+from catalog.models import Contender, Entity, KeptDocument, Source, Tombstone
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.plan import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
@@ -64,6 +64,8 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
     # What is known of its file says that the entity is there.
     if entity.source is not None:
         Source.objects.filter(pk=entity.source.pk).update(version="")
+    # Of what is kept here the text goes too; in a file it would stay, and bring the entity back.
+    KeptDocument.objects.unrestricted(REASON).filter(source=entity.source, ref=entity.ref).delete()
     record(
         actor=actor.actor,
         verb="catalog.entity.removed",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -33,7 +35,7 @@ class APIBase(APIView):
 class OwnView(APIBase):
     """Base of our own paths, ``/api/<app>/v1/``: JSON whatever the client says it accepts, strict parameters."""
 
-    parser_classes = (JSONParser,)
+    parser_classes: Sequence[type[BaseParser]] = (JSONParser,)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.format_kwarg = None  # there is one format, so there is nothing to negotiate

@@ -1,4 +1,4 @@
-"""Our own paths, described."""
+"""History, described."""
 
 from __future__ import annotations
 
