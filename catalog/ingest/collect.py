@@ -185,8 +185,16 @@ class _Walk:
             self.places[url] = (place, digest)
             self.whole.add(url)
             self.found.records[url] = replace(record, parent=visit.parent)
+            self.found.documents += len(record.documents)
             for known in record.documents:
-                self.found.documents += 1
+                if (
+                    known.valid
+                    and not known.problems
+                    and not known.targets
+                    and not self.found.declares(known.ref)
+                ):
+                    self._carry(known, url, commit, visit.parent)  # as most are: nothing else follows from it
+                    continue
                 self._take(known.outcome, url, commit, visit, known if known.valid else None)
             return
         kept: list[DocumentRecord] = []
@@ -195,7 +203,7 @@ class _Walk:
             self.found.documents += 1
             if outcome.skipped:
                 self.places[url] = (place, digest)
-                known = replace(earlier[outcome.mark], index=outcome.index, line=outcome.line)
+                known = earlier[outcome.mark]._replace(index=outcome.index, line=outcome.line)
                 self._take(known.outcome, url, commit, visit, known)
             else:
                 known = _record_of(outcome)
@@ -382,29 +390,38 @@ class _Walk:
     def _declare(
         self, outcome: Outcome, processed: Processed | DocumentRecord, url: str, commit: str, parent: str
     ) -> None:
+        if isinstance(processed, DocumentRecord):
+            self._carry(processed, url, commit, parent)
+            return
         ref = processed.ref
-        light = Declared(
-            ref, "", "", processed.name, {}, (), url, outcome.index, outcome.line, commit, parent
+        self.found.declared[ref] = Declared(
+            ref=ref,
+            kind=processed.kind,
+            namespace=processed.namespace,
+            name=processed.name,
+            entity=processed.entity,
+            relations=processed.relations,
+            url=url,
+            document=outcome.index,
+            line=outcome.line,
+            commit=commit,
+            parent_ref=parent,
         )
-        if isinstance(processed, Processed):
-            self.found.declared[ref] = replace(
-                light,
-                kind=processed.kind,
-                namespace=processed.namespace,
-                entity=processed.entity,
-                relations=processed.relations,
-            )
-            self.found.carried.pop(ref, None)
-        else:
-            self.found.carried[ref] = light
-            self.found.declared.pop(ref, None)
-            self.found.carried_owners[ref] = processed.owner
-            if processed.digest:
-                self.found.hashes[ref] = processed.digest
-            else:
-                self.found.hashes.pop(ref, None)
+        self.found.carried.pop(ref, None)
         if url in self.documents_of:
             self.documents_of[url].append((ref, outcome.index, outcome.line))
+
+    def _carry(self, known: DocumentRecord, url: str, commit: str, parent: str) -> None:
+        found, ref = self.found, known.ref
+        place = (known.index, known.line, commit, parent)
+        found.carried[ref] = Declared(ref, "", "", known.name, {}, (), url, *place)
+        found.declared.pop(ref, None)
+        found.carried_owners[ref] = known.owner
+        if known.digest:
+            found.hashes[ref] = known.digest
+        else:
+            found.hashes.pop(ref, None)
+        self.documents_of[url].append((ref, known.index, known.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -442,7 +459,7 @@ class _Walk:
                     continue
             elif url in self.places:
                 found.touched.update(d.ref for d in record.documents if d.valid)
-            documents = (replace(d, won=now) for d, now in zip(record.documents, won, strict=True))
+            documents = (d._replace(won=now) for d, now in zip(record.documents, won, strict=True))
             found.records[url] = replace(record, documents=tuple(documents))
         for url, record in self.earlier.items():
             if url not in self.whole:

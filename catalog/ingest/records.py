@@ -7,11 +7,10 @@ Locations lead, problems. What an entity says is in the catalog already; its fin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -22,11 +21,12 @@ from catalog.refs import LocationRef
 
 #: Of a longer one only the references are kept, and its file is processed each time.
 LONGEST = 256 * 1024
+#: Fields that every document has; the others are left out where they are empty.
+_SHORT = 9
 _ENGINE = ("catalog/ingest", "catalog/kinds", "portal/core/yaml", "catalog/refs.py")
 
 
-@dataclass(frozen=True, slots=True)
-class DocumentRecord:
+class DocumentRecord(NamedTuple):
     """One document.
 
     Attributes:
@@ -93,28 +93,18 @@ class FileRecord:
                 text = ""  # half a character, quoted in a problem
             if text and len(text) <= LONGEST:
                 return text
-        declared = [_row(replace(d, problems=(), targets=())) for d in self.documents if d.won]
+        declared = [_row(d._replace(problems=(), targets=())) for d in self.documents if d.won]
         return orjson.dumps([self.parent, False, [], declared]).decode()
 
     @classmethod
     def decode(cls, text: str) -> FileRecord:
         parent, stands, placeholders, rows = orjson.loads(text)
-        documents = tuple(_document(*row) for row in rows)
+        documents = tuple([_document(row) for row in rows])
         return cls(parent, documents, tuple(LocationRef(*place) for place in placeholders), stands)
 
 
 def _row(document: DocumentRecord) -> list[Any]:
-    row: list[Any] = [
-        document.index,
-        document.line,
-        document.valid,
-        document.ref,
-        document.name,
-        document.owner,
-        document.digest,
-        document.won,
-        document.mark,
-    ]
+    row: list[Any] = list(document[:_SHORT])
     if document.targets or document.problems:
         # What a repair looks like has been worked out already: into the corrected line.
         problems = [replace(problem, fix=None) for problem in document.problems]
@@ -122,34 +112,13 @@ def _row(document: DocumentRecord) -> list[Any]:
     return row
 
 
-def _document(
-    index: int,
-    line: int,
-    valid: bool,
-    ref: str,
-    name: str,
-    owner: str,
-    digest: str,
-    won: bool,
-    mark: str,
-    targets: Sequence[Sequence[str]] = (),
-    presence: str = "required",
-    problems: Sequence[dict[str, Any]] = (),
-) -> DocumentRecord:
-    return DocumentRecord(
-        index,
-        line,
-        valid,
-        ref,
-        name,
-        owner,
-        digest,
-        won,
-        mark,
-        tuple(LocationRef(*target) for target in targets),
-        cast(Presence, presence),
-        tuple(Problem(**problem) for problem in problems),
-    )
+def _document(row: list[Any]) -> DocumentRecord:
+    if len(row) == _SHORT:
+        return DocumentRecord(*row)
+    targets, presence, problems = row[_SHORT:]
+    places = tuple(LocationRef(*target) for target in targets)
+    found = tuple(Problem(**problem) for problem in problems)
+    return DocumentRecord(*row[:_SHORT], places, cast(Presence, presence), found)
 
 
 @lru_cache(maxsize=1)

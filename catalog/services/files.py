@@ -44,7 +44,7 @@ def remember_files(
 def _text(record: FileRecord, found: Collected, before: Known | None) -> str:
     """A record with the fingerprints of what counts, as text."""
     documents = tuple(
-        replace(d, digest=found.hashes.get(d.ref, "")) if d.won and not d.digest else d
+        d._replace(digest=found.hashes.get(d.ref, "")) if d.won and not d.digest else d
         for d in record.documents
     )
     return replace(record, documents=documents).encode()
