@@ -6,7 +6,7 @@ from catalog.query.facets import FacetCount
 from catalog.query.fields import Projection, parse_fields
 from catalog.query.filters import parse_filters
 from catalog.query.ordering import PORTAL_ORDERS, Order, PortalOrder, parse_order, parse_order_field
-from catalog.query.past import PastQuery, document_at, relations_at
+from catalog.query.past import PastQuery, document_at, documents_at, relations_at
 from catalog.query.predicates import parse_predicate
 from catalog.query.query import DocumentPage, EntityQuery, Page
 
@@ -26,6 +26,7 @@ __all__ = [
     "TextFilter",
     "decode_stock_cursor",
     "document_at",
+    "documents_at",
     "equals",
     "parse_fields",
     "parse_filters",

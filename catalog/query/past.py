@@ -9,12 +9,12 @@ from typing import Any
 
 import orjson
 
-from catalog.models import Entity
+from catalog.models import Entity, EntityDocument, Revision
 from catalog.query.dictionary import Dictionary
 from catalog.query.facets import FacetCount
 from catalog.query.frame import frames_at
 from catalog.query.query import NO_FILTERS, Dressed, EntityQuery, Page, plain
-from catalog.query.sql import Sql, fetch
+from catalog.query.sql import concat, fetch, one_of
 from portal.access.viewer import Viewer
 from portal.core.paging import Keyset
 
@@ -104,15 +104,23 @@ def _comparison(keyset: Keyset, backwards: bool) -> Any:
     return compare
 
 
-def relations_at(ref: str, at: datetime) -> list[tuple[str, str]]:
-    """(type, target) of every relation that ``ref`` had at a moment, whoever declared it; sorted. One statement."""
-    asked = Sql(
-        "SELECT DISTINCT r.type, r.target_ref FROM catalog_relation r WHERE r.source_ref = %s", (ref,)
-    )
-    return sorted(fetch(frames_at(at)[0].around(asked)))
+def relations_at(refs: Sequence[str], at: datetime) -> dict[str, list[tuple[str, str]]]:
+    """(type, target) of every relation that each of ``refs`` had at a moment, whoever declared it; sorted.
+
+    One statement for a page of references.
+    """
+    found: dict[str, list[tuple[str, str]]] = {ref: [] for ref in refs}
+    if found:
+        asked = concat(
+            "SELECT DISTINCT r.source_ref, r.type, r.target_ref FROM catalog_relation r WHERE ",
+            one_of("r.source_ref", list(found)),
+        )
+        for ref, kind, target in sorted(fetch(frames_at(at)[0].around(asked))):
+            found[ref].append((kind, target))
+    return found
 
 
-def document_at(text: str, ref: str, at: datetime) -> dict[str, Any]:
+def document_at(text: str, relations: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """A version's document with the relations that its entity had at a moment, and without a status.
 
     Args:
@@ -120,5 +128,23 @@ def document_at(text: str, ref: str, at: datetime) -> dict[str, Any]:
     """
     document: dict[str, Any] = orjson.loads(text)
     document.pop("status", None)
-    document["relations"] = [{"type": kind, "targetRef": target} for kind, target in relations_at(ref, at)]
+    document["relations"] = [{"type": kind, "targetRef": target} for kind, target in relations]
     return document
+
+
+def documents_at(rows: Sequence[Entity], at: datetime) -> list[dict[str, Any]]:
+    """The documents of rows that ``PastQuery.page`` gave for this moment, in order. Three statements."""
+    versions = [row.pk for row in rows if is_version(row)]
+    present = [row.pk for row in rows if not is_version(row)]
+    reason = "the rows were scoped"
+    texts = dict(EntityDocument.objects.unrestricted(reason).filter(pk__in=present).values_list("pk", "text"))
+    past = dict(Revision.objects.unrestricted(reason).filter(pk__in=versions).values_list("pk", "text"))
+    relations = relations_at([row.ref for row in rows], at)
+    return [
+        document_at(past[row.pk] if is_version(row) else texts[row.pk], relations[row.ref]) for row in rows
+    ]
+
+
+def is_version(row: Entity) -> bool:
+    """Whether a row of the past is a past version, and its key the version's."""
+    return "version_key" in row.__dict__

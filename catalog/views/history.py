@@ -28,7 +28,7 @@ from catalog.presenters.history import (
 )
 from catalog.presenters.refs import entity_url
 from catalog.presenters.source_text import SourceText, source_text
-from catalog.query import document_at
+from catalog.query import document_at, relations_at
 from catalog.selectors import earlier_lives, version_at, versions_of
 from catalog.views.viewing import kinds_for, known_entities, viewer_of
 from portal.access.viewer import Viewer
@@ -128,7 +128,7 @@ def past_page(request: HttpRequest, ref: str, at: datetime) -> HttpResponse:
     present = Entity.objects.visible_to(viewer).filter(uid=version.uid).select_related("document").first()
     is_past = isinstance(version, Revision)
     text = version.text if isinstance(version, Revision) else version.document.text
-    document = document_at(text, version.ref, at)
+    document = document_at(text, relations_at([version.ref], at)[version.ref])
     refs = refs_to_know(targets_by_type(document), limit=SHORT_GROUP)
     entity = _as_entity(version) if isinstance(version, Revision) else version
     view = EntityPage(entity, document, kinds_for(viewer), known_entities(viewer, refs))

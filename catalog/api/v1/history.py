@@ -14,7 +14,7 @@ from catalog.api.v1.schema import history as schema
 from catalog.diff import diff_documents
 from catalog.models import Entity, Revision
 from catalog.presenters.history import own_content
-from catalog.query import document_at
+from catalog.query import document_at, relations_at
 from catalog.refs import canonical
 from catalog.selectors import life_of, moment, version_at, version_of, versions_of
 from portal.access.api.renderers import json_response
@@ -141,5 +141,5 @@ class MomentView(_History):
                 remedy="Write time=2026-11-20 or time=2026-11-20T14:30:00Z.",
             )
         version = version_at(self.viewer, canonical(kind, namespace, name), at)
-        document = document_at(_text(version), version.ref, at)
+        document = document_at(_text(version), relations_at([version.ref], at)[version.ref])
         return json_response({**described(version), "entity": document})

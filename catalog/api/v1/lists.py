@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import orjson
 from asgiref.sync import sync_to_async
@@ -11,8 +12,10 @@ from django.http.response import HttpResponseBase
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from catalog.presenters.listing import FACETS, SORTS, Asked
-from catalog.query import EntityQuery, parse_fields, parse_filters
+from catalog.presenters.listing import BY_WORD, FACETS, SORTS, Asked
+from catalog.query import EntityQuery, Page, PastQuery, documents_at, parse_fields, parse_filters
+from catalog.query.past import UNKNOWN_THEN
+from catalog.selectors import moment
 from catalog.services.exports import FORMATS, export_entities
 from portal.access.api.parameters import Parameters
 from portal.access.api.renderers import CONTENT_TYPE
@@ -21,7 +24,7 @@ from portal.access.viewer import Viewer
 from portal.core.errors import InputError
 
 WORDS = tuple(facet.word for facet in FACETS)
-KNOWN = ("filter", *WORDS, "q", "sort", "format", "fields", "limit", "cursor")
+KNOWN = ("filter", *WORDS, "q", "sort", "at", "format", "fields", "limit", "cursor")
 DEFAULT_LIMIT, MOST = 100, 1_000
 
 
@@ -40,6 +43,7 @@ class EntitiesView(OwnView):
             ),
             OpenApiParameter("q", str, description="Words in names, titles, descriptions, tags."),
             OpenApiParameter("sort", str, enum=[*SORTS, *(f"-{word}" for word in SORTS)]),
+            OpenApiParameter("at", str, description="A moment: the list as it was then; pages of JSON only."),
             OpenApiParameter("format", str, enum=["json", "csv", "ndjson", "yaml"]),
             OpenApiParameter("fields", str, many=True, description="Paths to keep; columns of a CSV."),
             OpenApiParameter("limit", int, description="Of a page of JSON; 100, at most 1000."),
@@ -66,16 +70,21 @@ class EntitiesView(OwnView):
     def get(self, request: Request) -> HttpResponseBase:
         given = self.parameters(*KNOWN)
         format = given.one("format") or "json"
-        query = _query(self.viewer, given)
+        asked = _asked(given)
         projection = parse_fields(given.many("fields"))
         paths = projection.paths if projection else ()
         if format == "json":
             limit = min(given.number("limit", least=1) or DEFAULT_LIMIT, MOST)
-            return _page(query, paths, limit, given.one("cursor") or "")
-        for name in ("limit", "cursor"):
+            at, cursor = moment(given.one("at") or ""), given.one("cursor") or ""
+            if at is not None:
+                return _past_page(PastQuery(self.viewer, at, **asked), paths, limit, cursor, _unknown(given))
+            return _page(EntityQuery(self.viewer, **asked), paths, limit, cursor)
+        query = EntityQuery(self.viewer, **asked)
+        for name in ("limit", "cursor", "at"):
             if given.one(name) is not None:
                 raise InputError(
-                    f"{name} is for pages of JSON; {format} is the whole list.", code="api.parameter.unfit"
+                    f"{name} is for pages of JSON; {format} is the whole list of now.",
+                    code="api.parameter.unfit",
                 )
         question = request.META.get("QUERY_STRING", "")
         return exported(request._request, self.viewer, query, format=format, fields=paths, question=question)
@@ -112,8 +121,8 @@ def _following(pieces: Iterator[bytes]) -> bytes | None:
     return next(pieces, None)
 
 
-def _query(viewer: Viewer, given: Parameters) -> EntityQuery:
-    """The question, checked: what the portal's page leaves out is an error here."""
+def _asked(given: Parameters) -> dict[str, Any]:
+    """The question as arguments of a query, checked: what the portal's page leaves out is an error here."""
     sort = given.one("sort") or "name"
     if sort.removeprefix("-") not in SORTS:
         raise InputError(
@@ -121,14 +130,33 @@ def _query(viewer: Viewer, given: Parameters) -> EntityQuery:
         )
     words = {word: given.many(word) for word in WORDS}
     asked = Asked.of("", {**words, "q": [given.one("q") or ""], "sort": [sort]})
-    return EntityQuery(
-        viewer,
-        where=parse_filters(given.many("filter")),
-        include=asked.query_include(),
-        exclude=asked.query_exclude(),
-        text=asked.text or None,
-        order=asked.query_order,
-    )
+    return {
+        "where": parse_filters(given.many("filter")),
+        "include": asked.query_include(),
+        "exclude": asked.query_exclude(),
+        "text": asked.text or None,
+        "order": asked.query_order,
+    }
+
+
+def _unknown(given: Parameters) -> list[str]:
+    """Words of the question that nobody knows of the past."""
+    return [word for word in WORDS if BY_WORD[word].key in UNKNOWN_THEN and given.many(word)]
+
+
+def _past_page(
+    query: PastQuery, paths: tuple[str, ...], limit: int, cursor: str, unknown: list[str]
+) -> HttpResponse:
+    if unknown:
+        raise InputError(
+            f"What {unknown[0]} was is not kept.",
+            code="api.parameter.unfit",
+            remedy=f"Leave out {' and '.join(unknown)}, or at.",
+        )
+    projection = parse_fields(paths)
+    page = query.page(limit, cursor=cursor)
+    texts = [orjson.dumps(document).decode() for document in documents_at(page.entities, query.at)]
+    return _answer(texts if projection is None else [projection.text(t) for t in texts], page, query.count())
 
 
 def _page(query: EntityQuery, paths: tuple[str, ...], limit: int, cursor: str) -> HttpResponse:
@@ -137,7 +165,11 @@ def _page(query: EntityQuery, paths: tuple[str, ...], limit: int, cursor: str) -
     texts = [entity.document.text for entity in page.entities]
     if projection is not None:
         texts = [projection.text(text) for text in texts]
+    return _answer(texts, page, query.count())
+
+
+def _answer(texts: list[str], page: Page, total: int) -> HttpResponse:
     beside = {"nextCursor": page.next_cursor, "prevCursor": page.previous_cursor}
     info = orjson.dumps({name: value for name, value in beside.items() if value}).decode()
-    body = f'{{"items":[{",".join(texts)}],"totalItems":{query.count()},"pageInfo":{info}}}'
+    body = f'{{"items":[{",".join(texts)}],"totalItems":{total},"pageInfo":{info}}}'
     return HttpResponse(body.encode(), content_type=CONTENT_TYPE)

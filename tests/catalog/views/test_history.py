@@ -249,3 +249,24 @@ def test_admin_shows_revisions_to_curators(shop: Entity) -> None:
     assert curator.get("/admin/catalog/revision/").status_code == 200
     row = first(shop)
     assert b"spec" in curator.get(f"/admin/catalog/revision/{row.pk}/change/").content
+
+
+def test_a_list_of_a_moment_over_rest_has_documents_and_relations_of_then(
+    member: Client, shop: Entity
+) -> None:
+    at = moment_text(first(shop).since)
+    page = member.get("/api/catalog/v1/entities", {"kind": "component", "at": at, "limit": 1}).json()
+    assert page["totalItems"] == 2
+    rest = member.get(
+        "/api/catalog/v1/entities",
+        {"kind": "component", "at": at, "limit": 1, "cursor": page["pageInfo"]["nextCursor"]},
+    ).json()
+    found = {e["metadata"]["name"]: e for e in [*page["items"], *rest["items"]]}
+    assert found["shop"]["spec"]["owner"] == "one" and "title" not in found["shop"]["metadata"]
+    assert {"type": "dependencyOf", "targetRef": SHOP} in found["till"]["relations"]
+
+
+@pytest.mark.parametrize("more", [{"state": "missing"}, {"fresh": "stale"}, {"format": "csv"}])
+def test_what_is_not_kept_of_the_past_is_refused_over_rest(member: Client, shop: Entity, more: Any) -> None:
+    answer = member.get("/api/catalog/v1/entities", {"at": "2026-01-01", **more})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "api.parameter.unfit")
