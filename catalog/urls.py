@@ -39,6 +39,7 @@ urlpatterns = [
     path("hooks/deliveries/<int:key>/replay/", hooks.replay, name="hook-replay"),
     path("removed/<int:key>/restore/", removals.restore, name="restore"),
     path("versions/<uuid:uid>/", history.versions, name="versions"),
+    path("versions/<uuid:uid>/<int:number>/restore/", history.restore_version, name="version-restore"),
     path("act/", bulk.act, name="act"),
     path("operations/", bulk.operations, name="operations"),
     path("operations/<uuid:key>/", bulk.operation, name="operation"),

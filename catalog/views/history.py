@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from catalog.diff import diff_documents
 from catalog.models import Entity, Revision, Source
@@ -30,9 +31,10 @@ from catalog.presenters.refs import entity_url
 from catalog.presenters.source_text import SourceText, source_text
 from catalog.query import document_at, relations_at
 from catalog.selectors import earlier_lives, version_at, versions_of
+from catalog.services.managed import restore_revision
 from catalog.views.viewing import kinds_for, known_entities, viewer_of
-from portal.access.viewer import Viewer
-from portal.core.errors import InputError
+from portal.access.viewer import CURATE, Viewer
+from portal.core.errors import InputError, NotAllowedError
 
 SHOWN = 20
 
@@ -45,6 +47,7 @@ class PastPage:
         view: the document of then, with the relations of then.
         changes: what changed since, where the entity is still there.
         earlier_url, later_url: the versions beside it; empty where there is none.
+        restore_url: writes this version again; empty where nobody may, or a source would overwrite it (``why_not``).
     """
 
     view: EntityPage
@@ -59,6 +62,8 @@ class PastPage:
     history_url: str
     earlier_url: str
     later_url: str
+    restore_url: str = ""
+    why_not: str = ""
 
 
 def _sources(viewer: Viewer, versions: Iterable[Entity | Revision]) -> dict[str, str]:
@@ -156,8 +161,32 @@ def past_page(request: HttpRequest, ref: str, at: datetime) -> HttpResponse:
         history_url=versions_address(version.uid),
         earlier_url=version_url(earlier.ref, earlier.since) if earlier else "",
         later_url=version_url(later.ref, later.since) if later else "",
+        **_restoring(viewer, present, version),
     )
     return render(request, "catalog/entity/past.html", {"page": page, "view": view, "now": timezone.now()})
+
+
+def _restoring(viewer: Viewer, present: Entity | None, version: Entity | Revision) -> dict[str, str]:
+    """Whether this version can be written again from here."""
+    if present is None or not isinstance(version, Revision) or not viewer.allows(CURATE):
+        return {}
+    source = Source.objects.visible_to(viewer).filter(entities=present.pk).first()
+    if source is not None and source.type != Source.Type.MANAGED:
+        why = f"{source.name} declares it and would write over it: put the old text back into its file."
+        return {"why_not": why}
+    return {"restore_url": reverse("catalog:version-restore", args=[version.uid, version.number])}
+
+
+@require_POST
+def restore_version(request: HttpRequest, uid: uuid.UUID, number: int) -> HttpResponse:
+    """Write what an earlier version said as a new one. For those who curate."""
+    viewer = viewer_of(request)
+    if not viewer.allows(CURATE):
+        raise NotAllowedError("Restoring a version is for people who curate the catalog.")
+    entity = get_object_or_404(Entity.objects.visible_to(viewer, CURATE), uid=uid)
+    restore_revision(actor=viewer, entity=entity, number=number)
+    messages.success(request, f"Version {number} of {entity.ref} was written again.")
+    return HttpResponseRedirect(entity_url(entity.ref))
 
 
 def _as_entity(version: Revision) -> Entity:

@@ -84,6 +84,7 @@ INBOUND = "catalog/v1/inbound-hooks/"
 HOOKS = "events/v1/subscriptions"
 HOOK = f"{HOOKS}/<uuid:key>"
 LETTER = f"{HOOK}/deliveries/<int:number>"
+AGAIN = "catalog/versions/<uuid:uid>/<int:number>/restore/"
 NAMED = "<str:kind>/<str:namespace>/<str:name>"
 OWN = f"catalog/v1/entities/{NAMED}"
 OWN_ENTITY = "catalog/v1/entities/component/default/shop"
@@ -140,6 +141,8 @@ ENTRIES: tuple[Entry, ...] = (
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=405),
     page("catalog/sources/<uuid:key>/sync/", "catalog/sources/{source}/sync/", member=403, staff=302, method="POST"),
     page("catalog/versions/<uuid:uid>/", "catalog/versions/{uid}/"),
+    page(AGAIN, "catalog/versions/{uid}/1/restore/", member=405),
+    page(AGAIN, "catalog/versions/{uid}/1/restore/", member=403, staff=409, method="POST"),
     page("catalog/hooks/", member=403, staff=200),
     page("catalog/hooks/<uuid:key>/", "catalog/hooks/{hook}/", member=403, staff=200),
     page("catalog/hooks/deliveries/<int:key>/replay/", "catalog/hooks/deliveries/0/replay/", member=405),

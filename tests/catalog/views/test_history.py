@@ -270,3 +270,37 @@ def test_a_list_of_a_moment_over_rest_has_documents_and_relations_of_then(
 def test_what_is_not_kept_of_the_past_is_refused_over_rest(member: Client, shop: Entity, more: Any) -> None:
     answer = member.get("/api/catalog/v1/entities", {"at": "2026-01-01", **more})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "api.parameter.unfit")
+
+
+def test_an_earlier_version_of_what_is_kept_here_is_written_again_by_curators(member: Client) -> None:
+    curator = Client()
+    curator.force_login(StaffFactory())
+    for title in ("First", "Second"):
+        document = {
+            "apiVersion": "backstage.io/v1alpha1",
+            "kind": "Component",
+            "metadata": {"name": "shop", "title": title},
+            "spec": {"type": "service", "lifecycle": "production", "owner": "team"},
+        }
+        match = {"If-Match": "*"} if title == "Second" else {}
+        answer = curator.put(API, document, content_type="application/json", headers=match)
+        assert answer.status_code in (200, 201), answer.content
+    shop = entity(SHOP)
+    address = f"/catalog/versions/{shop.uid}/1/restore/"
+    then = {"at": moment_text(first(shop).since)}
+    assert address.encode() in curator.get(PAGE, then).content
+    assert address.encode() not in member.get(PAGE, then).content
+    assert member.post(address).status_code == 403
+    assert curator.post(address)["Location"] == PAGE
+    again = entity(SHOP)
+    assert (again.uid, again.revision, again.label) == (shop.uid, 3, "first")
+
+
+def test_what_a_source_declares_is_not_written_again_and_the_page_says_why(shop: Entity) -> None:
+    curator = Client()
+    curator.force_login(StaffFactory())
+    page = curator.get(PAGE, {"at": moment_text(first(shop).since)}).content.decode()
+    assert "put the old text back into its file" in page and "/restore/" not in page
+    answer = curator.post(f"/catalog/versions/{shop.uid}/1/restore/")
+    assert answer.status_code == 409
+    assert entity(SHOP).revision == shop.revision
