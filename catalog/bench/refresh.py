@@ -15,7 +15,8 @@ from catalog.bench.git_server import WorkingCopy
 from catalog.bench.installation import Installation
 from catalog.bench.load import BenchError
 
-PAUSE = 0.004
+# Between two looks. Looking all the time would take the processor that the sync needs.
+PAUSE = 0.015
 PATIENCE = 120.0
 _STEPS = """
 import json

@@ -32,6 +32,14 @@ MAX_FILE_BYTES = 10 * 1024 * 1024
 #: fetch and leaves exactly what is needed; repacking would cost more and keep what nobody reads.
 MAX_PACKS = 40
 
+_FETCH = (
+    "fetch",
+    "--quiet",
+    "--depth=1",
+    "--no-tags",
+    "--no-write-fetch-head",
+    "--no-recurse-submodules",
+)
 _SMART_REFS = "/info/refs?service=git-upload-pack"
 
 
@@ -190,20 +198,19 @@ class Repository:
         for fresh in (False, True):
             self._prepare()
             kept = f"refs/callboard/{commit}"
-            wanted = commit if by_id else self._full_names.get(commit, commit)
+            # By id first: the server then need not list its refs again, which is half of the time of a small fetch.
+            names = dict.fromkeys([commit] if by_id else [commit, self._full_names.get(commit, commit)])
+            wanted = ""
             try:
-                self._talk(
-                    [
-                        "fetch",
-                        "--quiet",
-                        "--depth=1",
-                        "--no-tags",
-                        "--no-write-fetch-head",
-                        "--no-recurse-submodules",
-                    ],
-                    [f"+{wanted}:{kept}"],
-                    wanted,
-                )
+                for wanted in names:
+                    try:
+                        self._talk(_FETCH, [f"+{wanted}:{kept}"], wanted)
+                        break
+                    except (GitError, NotFoundError):  # refused, or gone: the branch moved in the same moment
+                        if wanted == [*names][-1]:
+                            raise
+                if self._kept(commit):
+                    return commit
                 return (
                     self._local(["rev-parse", "--verify", "--end-of-options", f"{kept}^{{commit}}"])
                     .stdout.decode()
@@ -234,11 +241,22 @@ class Repository:
             return True
         if not (self._folder / "HEAD").is_file():
             return False
+        if self._kept(commit):
+            return True
         try:
             self._local(["cat-file", "-e", f"{commit}^{{tree}}"])
         except ProcessFailedError:
             return False
         return True
+
+    def _kept(self, commit: str) -> bool:
+        """Whether a fetch brought exactly this commit: read from the ref itself, since each call of git takes as long
+        as reading hundreds of files. Where an object is missing all the same, reading notices and fetches again."""
+        try:
+            text = (self._folder / "refs" / "callboard" / commit).read_text()
+        except OSError:
+            return False
+        return text.strip() == commit
 
     # ---------------------------------------------------------------------------------------------------- reading
 
