@@ -203,7 +203,7 @@ class _Walk:
             self.found.documents += 1
             if outcome.skipped:
                 self.places[url] = (place, digest)
-                known = earlier[outcome.mark]._replace(index=outcome.index, line=outcome.line)
+                known = earlier[outcome.mark]._replace(number=outcome.index, line=outcome.line)
                 self._take(known.outcome, url, commit, visit, known)
             else:
                 known = _record_of(outcome)
@@ -413,7 +413,7 @@ class _Walk:
 
     def _carry(self, known: DocumentRecord, url: str, commit: str, parent: str) -> None:
         found, ref = self.found, known.ref
-        place = (known.index, known.line, commit, parent)
+        place = (known.number, known.line, commit, parent)
         found.carried[ref] = Declared(ref, "", "", known.name, {}, (), url, *place)
         found.declared.pop(ref, None)
         found.carried_owners[ref] = known.owner
@@ -421,7 +421,7 @@ class _Walk:
             found.hashes[ref] = known.digest
         else:
             found.hashes.pop(ref, None)
-        self.documents_of[url].append((ref, known.index, known.line))
+        self.documents_of[url].append((ref, known.number, known.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -467,7 +467,7 @@ class _Walk:
 
     def _counts(self, document: DocumentRecord, url: str) -> bool:
         declared = self.found.declared.get(document.ref) or self.found.carried.get(document.ref)
-        return declared is not None and (declared.url, declared.document) == (url, document.index)
+        return declared is not None and (declared.url, declared.document) == (url, document.number)
 
 
 def _record_of(outcome: Outcome) -> DocumentRecord:

@@ -19,7 +19,7 @@ WRITTEN = (*FIELDS, "entity_ref", "owner_ref")
 LONGEST_LINE = 1_000
 
 
-def _fingerprint(finding: Finding, entity_ref: str) -> str:
+def problem_fingerprint(finding: Finding, entity_ref: str) -> str:
     """The same place and rule is the same problem, also when lines above it come or go."""
     key = "\0".join((finding.url, entity_ref or str(finding.document), finding.rule, finding.path))
     return hashlib.sha1(key.encode("utf-8", "replace"), usedforsecurity=False).hexdigest()
@@ -43,7 +43,7 @@ def replace_problems(*, source: Source, findings: Iterable[tuple[Finding, str, s
     new: dict[str, Problem] = {}
     changed: list[Problem] = []
     for finding, entity_ref, owner_ref in findings:
-        mark = _fingerprint(finding, entity_ref)
+        mark = problem_fingerprint(finding, entity_ref)
         if mark in new:
             continue
         row = known.get(mark) or Problem(source=source, fingerprint=mark, first_seen_at=now)

@@ -7,12 +7,13 @@ from textwrap import dedent
 from typing import Any
 
 import orjson
+from django.apps import apps
 
 from catalog.bench.faults.consistency import contradictions
 from catalog.models import Entity, Kind, Problem, Relation, Source, Sync
 from catalog.services.sources import create_source, request_sync
 from portal.access.viewer import Viewer
-from portal.jobs.models import Job
+from portal.jobs.models import Job, Schedule
 from portal.jobs.running import run_job
 
 SYSTEM = Viewer.system("test")
@@ -83,6 +84,34 @@ class Folder:
     @property
     def problems(self) -> list[Problem]:
         return list(Problem.objects.unrestricted("test").filter(source=self.source))
+
+
+KEPT = frozenset(
+    (
+        "Kind", "KindVersion", "AnnotationDefinition", "TagDefinition", "DataVersion", "AttributeKey",
+        "AttributeValue",
+    )
+)  # fmt: skip
+FIRST = (
+    "Tombstone",
+    "BulkItem",
+    "BulkOperation",
+    "Alias",
+    "EntityAttribute",
+    "Relation",
+    "EntityDocument",
+    "Entity",
+)
+
+
+def forget_catalog() -> None:
+    """Delete every row that readings and writes of earlier examples left, and their jobs; kinds and words stay."""
+    Entity.objects.update(parent=None)
+    models = {model.__name__: model for model in apps.get_app_config("catalog").get_models()}
+    rest = sorted(models.keys() - KEPT - set(FIRST) - {"Source"})
+    found: list[Any] = [models[name] for name in (*FIRST, *rest, "Source")]
+    for model in (*found, Job, Schedule):
+        model.objects.unrestricted("test").all().delete()
 
 
 def entity(ref: str) -> Entity:

@@ -137,6 +137,7 @@ class GitReader:
         """
         place = self._place((self._as_url(root, branch) if root.type == "git" else root).target)
         self._note(place.repository, place.ref, place.repository.remote_commit(ref))
+        self._latest = None
 
     def place_of(self, root: LocationRef, *, branch: str) -> Place:
         """What the address of a source means; seen from the address alone where its server does not answer.

@@ -24,6 +24,7 @@ from catalog.services.preview.report import (
     RelationChange,
     Report,
 )
+from catalog.services.problems import problem_fingerprint
 from catalog.services.publishing.plan import Plan, Row, chunks
 from catalog.services.removals import Held
 from portal.access.viewer import Viewer
@@ -84,11 +85,15 @@ class Examination:
         report.relations = self._relation_changes(touched, others)
         report.conflicts = list(self._conflicts())
         report.dangling, report.mended = self._references()
+        # A sync keeps one record of what is wrong twice in one place.
+        once = {
+            problem_fingerprint(problem, ref): (problem, ref) for problem, ref in reversed(found.problems)
+        }
         report.problems = [
             Finding(
                 problem, ref, Place(problem.url, self.path_of(problem.url), problem.document, problem.line)
             )
-            for problem, ref in found.problems
+            for problem, ref in reversed(once.values())
         ]
         if self.held is not None:
             report.held = HeldBack(self.held.refs, self.held.total)

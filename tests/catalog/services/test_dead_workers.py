@@ -49,7 +49,7 @@ def test_the_open_sync_of_a_dead_worker_is_closed_by_the_next_one(
     folder.sync(force=True)
     states = Sync.objects.unrestricted("test").order_by("started_at").values_list("state", "error")
     assert list(states) == [
-        ("done", ""), ("failed", "Its worker was gone before it could finish."), ("done", ""),
+        ("done", ""), ("failed", "Its worker stopped before the end; it was read again."), ("done", ""),
     ]  # fmt: skip
 
 

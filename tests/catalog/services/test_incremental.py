@@ -15,29 +15,21 @@ from hypothesis import strategies as st
 
 from catalog.ingest.records import FileRecord
 from catalog.models import (
-    Claim,
     Contender,
     Entity,
-    EntityAttribute,
     EntityDocument,
-    MissingTarget,
     Problem,
     Quarantine,
     Relation,
-    Revision,
-    RevisionAttribute,
-    RevisionRelation,
     Source,
     SourceFile,
-    Sync,
-    Tombstone,
 )
 from catalog.services.kinds import switch_kind_version
 from catalog.services.publishing import remove_entity
 from catalog.services.sources import create_source, request_sync, update_source
-from portal.jobs.models import Job, Schedule
+from portal.jobs.models import Job
 from portal.jobs.running import run_job
-from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, location
+from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, forget_catalog, location
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -264,7 +256,7 @@ def memory() -> dict[str, Any]:
         "url", "version", "digest", "mark", "record"
     ):
         record = FileRecord.decode(text) if text else None
-        kept = record and [(d.index, d.ref, d.won, d.digest if d.won else "") for d in record.documents]
+        kept = record and [(d.number, d.ref, d.won, d.digest if d.won else "") for d in record.documents]
         rows[url] = (
             version,
             digest,
@@ -277,24 +269,7 @@ def memory() -> dict[str, Any]:
 
 def wipe(root: Path) -> None:
     switch_kind_version(actor=SYSTEM, kind="Resource", spec_type="", enabled=True)
-    Entity.objects.update(parent=None)
-    models: list[Any] = [
-        EntityAttribute,
-        Relation,
-        EntityDocument,
-        Entity,
-        Tombstone,
-        RevisionAttribute,
-        RevisionRelation,
-        Revision,
-        MissingTarget,
-        Claim,
-        Quarantine,
-        Contender,
-        Problem,
-    ]
-    for model in [*models, SourceFile, Sync, Source, Job, Schedule]:
-        model.objects.unrestricted("test").all().delete()
+    forget_catalog()
     shutil.rmtree(root, ignore_errors=True)
 
 

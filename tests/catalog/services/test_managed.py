@@ -27,10 +27,9 @@ from catalog.services.managed.merging import differences, merge_patch
 from catalog.services.removals import restore_entity
 from catalog.services.sources import request_sync
 from portal.core.errors import ConflictError, NotFoundError
-from portal.jobs.models import Job
 from portal.jobs.running import run_job
 from tests.factories.managed import CURATOR, written
-from tests.factories.sources import assert_catalog_is_consistent, document
+from tests.factories.sources import assert_catalog_is_consistent, document, forget_catalog
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAMES = ("a", "b", "c")
@@ -60,8 +59,7 @@ class Writes(RuleBasedStateMachine):
 
     @initialize()
     def empty(self) -> None:
-        for model in (Tombstone, Entity, KeptDocument, Source, BulkOperation, Revision, Job):
-            model.objects.unrestricted("test").all().delete()
+        forget_catalog()
 
     def _wrote(self, name: str, body: dict[str, Any]) -> None:
         if self.model.get(name) != body:

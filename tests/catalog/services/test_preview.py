@@ -60,7 +60,8 @@ def refs(report: Report, what: Any) -> list[str]:
 def test_a_source_as_it_would_be_read_now(folder: Folder) -> None:
     folder.write("a.yaml", component("shop"), component("old"))
     folder.sync()
-    folder.write("a.yaml", component("shop", extra="title: The shop"), component("till"))
+    folder.write("a.yaml", component("shop", extra="title: The shop"))
+    folder.write("b.yaml", component("till"))
 
     report = ask(folder)
 
@@ -77,6 +78,19 @@ def test_a_source_as_it_would_be_read_now(folder: Folder) -> None:
     assert {"type": "ownedBy", "targetRef": "group:default/platform"} in appearing.document["relations"]
     assert "uid" not in appearing.document["metadata"]
     assert report.counts["unchanged"] == 1  # the Location of the source
+
+
+def test_a_rename_is_told_as_one(folder: Folder) -> None:
+    folder.write("a.yaml", component("shop"))
+    folder.sync()
+    folder.write("a.yaml", component("till"))
+
+    report = ask(folder)
+
+    renamed = one(report, "rename", TILL)
+    assert renamed.before == SHOP
+    assert [change.field for change in renamed.changes] == ["metadata.name"]
+    assert (refs(report, "appear"), refs(report, "remove")) == ([], [])
 
 
 def test_nothing_is_written(folder: Folder) -> None:

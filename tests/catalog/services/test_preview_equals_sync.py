@@ -15,11 +15,9 @@ from hypothesis import strategies as st
 
 from catalog.diff import apply_changes, diff_documents
 from catalog.ingest.sources import SentFiles
-from catalog.models import Contender, Entity, Problem, Quarantine, Relation, Source, Tombstone
+from catalog.models import Contender, Entity, Problem, Quarantine, Relation, Source
 from catalog.services.preview import Report, preview_changes
-from catalog.services.sources import delete_source
-from portal.jobs.models import Job
-from tests.factories.sources import SYSTEM, Folder
+from tests.factories.sources import SYSTEM, Folder, forget_catalog
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
@@ -109,13 +107,6 @@ def put(folder: Folder, tree: Tree) -> None:
         folder.write(name, text)
 
 
-def start_anew() -> None:
-    for source in Source.objects.unrestricted("test"):
-        delete_source(actor=SYSTEM, source=source)
-    for model in (Entity, Tombstone, Job):
-        model.objects.unrestricted("test").all().delete()
-
-
 class State:
     """The catalog at one moment."""
 
@@ -147,20 +138,23 @@ def refs(report: Report, what: Any) -> set[str]:
 
 
 def assert_entities(report: Report, before: State, after: State, result: Mapping[str, Any]) -> None:
-    assert refs(report, "appear") == after.rows.keys() - before.rows.keys()
-    assert refs(report, "remove") == before.rows.keys() - after.rows.keys()
+    renamed = {entity.ref: entity.before for entity in report.of("rename")}
+    assert refs(report, "appear") | renamed.keys() == after.rows.keys() - before.rows.keys()
+    assert refs(report, "remove") | set(renamed.values()) == before.rows.keys() - after.rows.keys()
+    for ref, earlier in renamed.items():
+        assert after.rows[ref].uid == before.rows[earlier].uid
     counts = report.counts
-    assert (counts["appear"], counts["change"], counts["remove"]) == (
+    assert (counts["appear"], counts["change"] + len(renamed), counts["remove"]) == (
         result["added"],
         result["changed"],
         result["removed"],
     )
     for entity in report.of("appear"):
         assert entity.document == after.documents[entity.ref], entity.ref
-    for entity in report.of("change"):
-        applied = apply_changes(before.documents[entity.ref], entity.changes)
+    for entity in (*report.of("change"), *report.of("rename")):
+        applied = apply_changes(before.documents[renamed.get(entity.ref, entity.ref)], entity.changes)
         assert diff_documents(applied, after.documents[entity.ref]) == [], entity.ref
-    for entity in (*report.of("appear"), *report.of("change"), *report.of("move")):
+    for entity in (*report.of("appear"), *report.of("change"), *report.of("move"), *report.of("rename")):
         row = after.rows[entity.ref]
         place = (entity.place.url, entity.place.document, entity.place.line)
         assert place == (row.url, row.document_index, row.line), entity.ref
@@ -245,7 +239,7 @@ def test_apply_equals_preview(
 ) -> None:
     settings.CALLBOARD_FILE_ROOTS = [tmp_path]
     settings.CALLBOARD_REMOVAL_LEAST, settings.CALLBOARD_REMOVAL_SHARE = 3, 0.5
-    start_anew()
+    forget_catalog()
     ours, other = Folder(tmp_path / "ours", "ours"), Folder(tmp_path / "other", "other")
     put(ours, states[0])
     put(other, neighbour)
