@@ -18,7 +18,7 @@ from catalog.ingest.documents import Outcome, named_owner, process_file
 from catalog.ingest.locations import location_entity
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
-from catalog.ingest.records import DocumentRecord, FileRecord
+from catalog.ingest.records import DocumentRecord, FileRecord, record_of
 from catalog.ingest.relations import Relation
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
@@ -202,10 +202,10 @@ class _Walk:
             self.found.documents += 1
             if outcome.skipped:
                 self.places[url] = (place, digest)
-                known = earlier[outcome.mark]._replace(index=outcome.index, line=outcome.line)
+                known = earlier[outcome.mark]._replace(number=outcome.index, line=outcome.line)
                 self._take(known.outcome, url, commit, visit, known)
             else:
-                known = _record_of(outcome)
+                known = record_of(outcome)
                 self._take(outcome, url, commit, visit)
             kept.append(known)
         # Where a placeholder leads to nothing, nobody would notice that there is something later.
@@ -411,7 +411,7 @@ class _Walk:
 
     def _carry(self, known: DocumentRecord, url: str, commit: str, parent: str) -> None:
         found, ref = self.found, known.ref
-        place = (known.index, known.line, commit, parent)
+        place = (known.number, known.line, commit, parent)
         found.carried[ref] = Declared(ref, "", "", known.name, {}, (), url, *place)
         found.declared.pop(ref, None)
         found.carried_owners[ref] = known.owner
@@ -419,7 +419,7 @@ class _Walk:
             found.hashes[ref] = known.digest
         else:
             found.hashes.pop(ref, None)
-        self.documents_of[url].append((ref, known.index, known.line))
+        self.documents_of[url].append((ref, known.number, known.line))
 
     def _settle(self) -> None:
         """A refused document keeps the last good version, unless another document declares the entity well.
@@ -465,28 +465,7 @@ class _Walk:
 
     def _counts(self, document: DocumentRecord, url: str) -> bool:
         declared = self.found.declared.get(document.ref) or self.found.carried.get(document.ref)
-        return declared is not None and (declared.url, declared.document) == (url, document.index)
-
-
-def _record_of(outcome: Outcome) -> DocumentRecord:
-    processed = outcome.processed
-    if processed is None:
-        return DocumentRecord(
-            outcome.index, outcome.line, False, outcome.ref, owner=outcome.owner, problems=outcome.problems
-        )
-    owned = [target for of, kind, target in processed.relations if kind == "ownedBy" and of == processed.ref]
-    return DocumentRecord(
-        outcome.index,
-        outcome.line,
-        True,
-        processed.ref,
-        processed.name,
-        owned[-1] if owned else "",
-        targets=processed.targets,
-        presence=processed.presence,
-        mark=outcome.mark,
-        problems=outcome.problems,
-    )
+        return declared is not None and (declared.url, declared.document) == (url, document.number)
 
 
 def _moved(url: str) -> ServiceUnavailableError:

@@ -259,7 +259,7 @@ def memory() -> dict[str, Any]:
         "url", "version", "digest", "mark", "record"
     ):
         record = FileRecord.decode(text) if text else None
-        kept = record and [(d.index, d.ref, d.won, d.digest if d.won else "") for d in record.documents]
+        kept = record and [(d.number, d.ref, d.won, d.digest if d.won else "") for d in record.documents]
         rows[url] = (
             version,
             digest,
