@@ -19,7 +19,7 @@ from catalog.ingest.locations import location_entity
 from catalog.ingest.outages import is_outage
 from catalog.ingest.problems import Problem, Rejected
 from catalog.ingest.process import Processed, process_document
-from catalog.ingest.records import DocumentRecord, FileRecord
+from catalog.ingest.records import DocumentRecord, FileRecord, record_of
 from catalog.ingest.relations import Relation
 from catalog.ingest.sources import ReadSession
 from catalog.kinds import KindRegistry
@@ -206,7 +206,7 @@ class _Walk:
                 known = earlier[outcome.mark]._replace(number=outcome.index, line=outcome.line)
                 self._take(known.outcome, url, commit, visit, known)
             else:
-                known = _record_of(outcome)
+                known = record_of(outcome)
                 self._take(outcome, url, commit, visit)
             kept.append(known)
         # Where a placeholder leads to nothing, nobody would notice that there is something later.
@@ -468,27 +468,6 @@ class _Walk:
     def _counts(self, document: DocumentRecord, url: str) -> bool:
         declared = self.found.declared.get(document.ref) or self.found.carried.get(document.ref)
         return declared is not None and (declared.url, declared.document) == (url, document.number)
-
-
-def _record_of(outcome: Outcome) -> DocumentRecord:
-    processed = outcome.processed
-    if processed is None:
-        return DocumentRecord(
-            outcome.index, outcome.line, False, outcome.ref, owner=outcome.owner, problems=outcome.problems
-        )
-    owned = [target for of, kind, target in processed.relations if kind == "ownedBy" and of == processed.ref]
-    return DocumentRecord(
-        outcome.index,
-        outcome.line,
-        True,
-        processed.ref,
-        processed.name,
-        owned[-1] if owned else "",
-        targets=processed.targets,
-        presence=processed.presence,
-        mark=outcome.mark,
-        problems=outcome.problems,
-    )
 
 
 def _moved(url: str) -> ServiceUnavailableError:

@@ -103,6 +103,28 @@ class FileRecord:
         return cls(parent, documents, tuple(LocationRef(*place) for place in placeholders), stands)
 
 
+def record_of(outcome: Outcome) -> DocumentRecord:
+    """What stays of a document that was processed."""
+    processed = outcome.processed
+    if processed is None:
+        return DocumentRecord(
+            outcome.index, outcome.line, False, outcome.ref, owner=outcome.owner, problems=outcome.problems
+        )
+    owned = [target for of, kind, target in processed.relations if kind == "ownedBy" and of == processed.ref]
+    return DocumentRecord(
+        outcome.index,
+        outcome.line,
+        True,
+        processed.ref,
+        processed.name,
+        owned[-1] if owned else "",
+        targets=processed.targets,
+        presence=processed.presence,
+        mark=outcome.mark,
+        problems=outcome.problems,
+    )
+
+
 def _row(document: DocumentRecord) -> list[Any]:
     row: list[Any] = list(document[:_SHORT])
     if document.targets or document.problems:
@@ -118,9 +140,8 @@ def _document(row: list[Any]) -> DocumentRecord:
     targets, presence, problems = row[_SHORT:]
     places = tuple(LocationRef(*target) for target in targets)
     found = tuple(Problem(**problem) for problem in problems)
-    return DocumentRecord(*row[:_SHORT])._replace(
-        targets=places, presence=cast(Presence, presence), problems=found
-    )
+    document = DocumentRecord(*row[:_SHORT])
+    return document._replace(targets=places, presence=cast(Presence, presence), problems=found)
 
 
 @lru_cache(maxsize=1)
