@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import orjson
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, Q
 from django.utils import timezone
@@ -17,16 +15,17 @@ from django.utils import timezone
 from catalog.ingest.collect import collect
 from catalog.ingest.collected import Collected
 from catalog.ingest.description import SourceDescription
-from catalog.ingest.problems import Problem as Finding
 from catalog.ingest.records import FileRecord, engine_fingerprint
 from catalog.ingest.remote import RemoteReading
 from catalog.ingest.sources import Known, ReadSession
 from catalog.kinds import KindRegistry
-from catalog.models import Contender, Entity, EntityDocument, Source, Sync
+from catalog.models import Entity, Source, Sync
 from catalog.selectors import known_files
 from catalog.services.files import remember_files
+from catalog.services.findings import findings_of, replace_contenders
 from catalog.services.kinds import current_kinds_version, current_registry
 from catalog.services.managed.reading import collect_kept
+from catalog.services.people import define_people
 from catalog.services.problems import replace_problems
 from catalog.services.publishing import Counts, publish
 from catalog.services.publishing.cause import Cause
@@ -35,11 +34,10 @@ from catalog.services.publishing.plan import Plan, chunks
 from catalog.services.publishing.revisions import forget_old_versions
 from catalog.services.remote import read_remote, remember_remote
 from catalog.services.removals import Held, forget_old_tombstones, hold_back, note_held
-from catalog.services.sources import people_source, request_sync
+from catalog.services.sources import request_sync
 from catalog.services.sources_file import declared_rules
 from catalog.services.sync_outcomes import close_abandoned, note_outcome, outcome_of
 from catalog.services.versions import wait_for_publications
-from portal.access.services import PersonData, sync_principals
 from portal.audit.services import record
 from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
@@ -334,9 +332,9 @@ def _publish_found(
         note_held(source, held, sync.pk)
         heirs = _lost_for_nothing(source, plan)
         problems = replace_problems(
-            source=source, findings=_findings(source, found, plan, held), now=timezone.now()
+            source=source, findings=findings_of(source, found, plan, held), now=timezone.now()
         )
-        _replace_contenders(source, plan)
+        replace_contenders(source=source, plan=plan)
         declared = None if found.unread or found.broken or found.failed else found.references()
         note_claims(source, lost=plan.lost, declared=declared, now=sync.started_at)
         if session is not None:
@@ -345,7 +343,7 @@ def _publish_found(
         if remote is not None:
             remember_remote(source, sync, remote, found, plan)
         if source.may_define_people:
-            _define_people(context, source, anew=not found.partial)
+            define_people(actor=context.viewer, source=source, anew=not found.partial)
         if counts.anything:
             _announce(context, source, sync, counts)
         # What could not be read is worth another look, also when nothing of the rest changes.
@@ -370,109 +368,6 @@ def _lost_for_nothing(source: Source, plan: Plan) -> set[UUID]:
         Entity.objects.unrestricted(REASON).filter(ref__in=part).count() for part in chunks(list(plan.lost))
     )
     return {source.pk} if kept < len(plan.lost) else set()
-
-
-def _findings(
-    source: Source, found: Collected, plan: Plan, held: Held | None
-) -> Iterator[tuple[Finding, str, str]]:
-    if held is not None:
-        finding = Finding(
-            rule="catalog.removal.held",
-            message=f"{len(held.refs)} of {held.total} entities of {source.name} are no longer declared.",
-            remedy="They stay until a curator lets them go or keeps them, on the page of the source.",
-            severity="warning",
-            url=source.target,
-        )
-        yield finding, "", ""
-    named = {ref for _, ref in found.problems} | {declared.ref for declared, _ in plan.conflicts}
-    failed = Entity.objects.unrestricted(REASON).filter(source=source, ref__in=list(found.failed))
-    owners = {ref: owner or "" for ref, owner in failed.values_list("ref", "owner_ref")}
-    for ref in named:
-        if ref in found.declared:
-            for of, kind, target in found.declared[ref].relations:
-                if kind == "ownedBy" and of == ref:
-                    owners[of] = target
-        elif owner := found.carried_owners.get(ref) if ref in found.carried else "":
-            owners[ref] = owner
-    for finding, ref in found.problems:
-        yield finding, ref, owners.get(ref) or found.owners.get((finding.url, finding.document), "")
-    for declared, winner in plan.conflicts:
-        yield (
-            Finding(
-                rule="catalog.conflict",
-                message=f"{declared.ref} is declared by {winner.url} already, which keeps it.",
-                remedy="Rename one of the two, or remove this document.",
-                path="/metadata/name",
-                value=declared.name,
-                error_name="ConflictError",
-                url=declared.url,
-                document=declared.document,
-                line=declared.line,
-            ),
-            declared.ref,
-            owners.get(declared.ref, ""),
-        )
-
-
-def _replace_contenders(source: Source, plan: Plan) -> None:
-    columns = ("entity_ref", "url", "document", "line", "parent_ref", "same_file")
-    rows = Contender.objects.unrestricted(REASON).filter(source=source)
-    known = {tuple(values): pk for pk, *values in rows.values_list("id", *columns)}
-    wanted = [(r.ref, r.url, r.document, r.line, r.parent_ref, r.same_file) for r in plan.rivals]
-    gone = [pk for values, pk in known.items() if values not in set(wanted)]
-    for part in chunks(gone):
-        rows.filter(pk__in=part).delete()
-    Contender.objects.bulk_create(
-        [
-            Contender(source=source, **dict(zip(columns, values, strict=True)))
-            for values in dict.fromkeys(wanted)
-            if values not in known
-        ],
-        batch_size=500,
-    )
-
-
-def _define_people(context: JobContext, source: Source, *, anew: bool) -> None:
-    """Users and groups of a trusted source also count for permissions (DESIGN, Identity and access).
-
-    Args:
-        anew: also where they are those that were defined last.
-    """
-    people, pairs = [], []
-    entities = Entity.objects.unrestricted(REASON).filter(source=source, kind__in=("user", "group"))
-    shown = sorted(entities.values_list("ref", "etag", "changed_at"))
-    mark = hashlib.sha1(orjson.dumps(shown), usedforsecurity=False).hexdigest()
-    if mark == source.people_mark and not anew:
-        return
-    Source.objects.filter(pk=source.pk).update(people_mark=mark)
-    for part in chunks(list(entities.values_list("pk", "ref", "kind"))):
-        texts = dict(
-            EntityDocument.objects.unrestricted(REASON)
-            .filter(pk__in=[pk for pk, _, _ in part])
-            .values_list("pk", "text")
-        )
-        for pk, ref, kind in part:
-            person, memberships = _person(ref, kind, texts[pk])
-            people.append(person)
-            pairs += memberships
-    sync_principals(
-        actor=context.viewer, source=people_source(source.name), principals=people, memberships=pairs
-    )
-
-
-def _person(ref: str, kind: str, text: str) -> tuple[PersonData, list[tuple[str, str]]]:
-    document = orjson.loads(text)
-    profile = document["spec"].get("profile") or {}
-    title = profile.get("displayName") or document["metadata"].get("title") or document["metadata"]["name"]
-    pairs = []
-    for relation in document["relations"]:
-        if relation["type"] in ("memberOf", "childOf"):
-            pairs.append((ref, relation["targetRef"]))
-        elif relation["type"] in ("hasMember", "parentOf"):
-            pairs.append((relation["targetRef"], ref))
-    return PersonData(
-        kind=kind, ref=ref, title=str(title)[:200], email=str(profile.get("email") or "")[:254]
-    ), pairs
 
 
 def _announce(context: JobContext, source: Source, sync: Sync, counts: Counts) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -48,6 +48,7 @@ from catalog.services.publishing.compare import compare
 from catalog.services.publishing.documents import failed_status, rewritten
 from catalog.services.publishing.plan import REASON, Plan, Row, chunks
 from catalog.services.publishing.references import recheck_targets
+from catalog.services.publishing.relations import RelationMap, stored_relations
 from catalog.services.publishing.revisions import close_versions
 from catalog.services.publishing.rows import (
     CONTENT_COLUMNS,
@@ -169,7 +170,7 @@ def apply_plans(
         plan = plan_of()
         if not plan.has_work():
             return counts, plan
-        relations = _RelationMap(d for d in declared.values() if d.ref not in plan.lost)
+        relations = RelationMap(d for d in declared.values() if d.ref not in plan.lost)
         writer = _Writer(source, cause, relations, plan.hashes, plan.rows, restored or {})
         undisturbed = True
         while plan.has_work() and undisturbed:
@@ -204,18 +205,6 @@ def _next_part(plan: Plan) -> Plan:
     return part
 
 
-class _RelationMap:
-    """All relations that a reading declares, by the entity that shows them."""
-
-    def __init__(self, declared: Iterable[Declared]) -> None:
-        self.refs: set[str] = set()
-        self.by_source: dict[str, set[tuple[str, str]]] = defaultdict(set)
-        for item in declared:
-            self.refs.add(item.ref)
-            for source, kind, target in item.relations:
-                self.by_source[source].add((kind, target))
-
-
 class _Writer:
     """Writes the parts of one plan, one after the other: what an earlier part inserted is a parent in a later one."""
 
@@ -223,7 +212,7 @@ class _Writer:
         self,
         source: Source | None,
         cause: Cause,
-        relations: _RelationMap,
+        relations: RelationMap,
         hashes: dict[str, str],
         rows: dict[str, Row],
         restored: Mapping[str, Revision],
@@ -247,7 +236,7 @@ class _Writer:
         self.ids.update((d.ref, row.id) for row, d in part.updates)
         self.news = Announcements(self.source, self.cause)
 
-        old = self._stored_relations([*removed, *written])
+        old = stored_relations([*removed, *written])
         wanted: set[tuple[int, str, str, str]] = set()
         for entity_id, declared in [*zip(new_ids, part.inserts, strict=True), *written.items()]:
             wanted.update((entity_id, *relation) for relation in declared.relations)
@@ -256,7 +245,7 @@ class _Writer:
         own = {d.ref for d in part.inserts} | {d.ref for d in written.values()}
         leaving = set(removed.values())
         renamed = {row.ref for row, d in part.updates if row.ref != d.ref}
-        others = self._relations_of_others(shown | own, leaving | renamed)
+        others = self.relations.of_others(shown | own, leaving | renamed)
 
         if removed:
             for stone in bury(list(removed), self.cause, source=self.source, now=self.now):
@@ -304,27 +293,6 @@ class _Writer:
             heirs.discard(self.source.pk)
         Source.objects.filter(pk__in=heirs).update(version="")
         return heirs
-
-    @staticmethod
-    def _stored_relations(origins: list[int]) -> dict[tuple[int, str, str, str], int]:
-        found = {}
-        for part in chunks(origins):
-            rows = Relation.objects.unrestricted(REASON).filter(origin_id__in=part)
-            for pk, *key in rows.values_list("id", "origin_id", "source_ref", "type", "target_ref"):
-                found[tuple(key)] = pk
-        return found  # type: ignore[return-value]  # values_list has no shape for a starred target
-
-    def _relations_of_others(self, refs: set[str], leaving: set[str]) -> dict[str, set[tuple[str, str, str]]]:
-        """Stored relations (type, target, origin) that these references show, but for what this reading declares."""
-        found: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
-        for part in chunks(sorted(refs)):
-            rows = Relation.objects.unrestricted(REASON).filter(source_ref__in=part)
-            for ref, kind, target, origin in rows.values_list(
-                "source_ref", "type", "target_ref", "origin__ref"
-            ):
-                if origin not in self.relations.refs and origin not in leaving:
-                    found[ref].add((kind, target, origin))
-        return found
 
     def _shown(self, ref: str, others: dict[str, set[tuple[str, str, str]]]) -> set[tuple[str, str]]:
         """What stands in the document of ``ref``: (type, target), each once."""
