@@ -60,37 +60,52 @@ def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Iterabl
                     for row in rows:
                         copy.write_row(row)
             return
-        converted = (models.UUIDField, models.DateTimeField)
-        convert = [(i, by_column[c]) for i, c in enumerate(columns) if isinstance(by_column[c], converted)]
-        prepared = []
-        for row in rows:
-            values = list(row)
-            for i, field in convert:
-                values[i] = field.get_db_prep_value(values[i], connection)
-            prepared.append(values)
+        prepared = _converted([by_column[c] for c in columns], rows)
         marks = ", ".join(["%s"] * len(columns))
         cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', prepared)  # noqa: S608  (our own names)
 
 
 def update_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Change rows by primary key: one prepared statement for all, where ``bulk_update`` builds a case for each value.
+    """Change rows by primary key, where ``bulk_update`` builds a case for each value: on PostgreSQL in one statement
+    that joins them, on SQLite with one prepared statement.
 
     Args:
-        columns: column names (``source_id``, not ``source``).
-        rows: the values as Python has them, and the key at the end.
+        columns: column names (``source_id``, not ``source``), of values that the database keeps as Python has them, or
+            of UUIDs and datetimes.
+        rows: the values, and the key at the end.
     """
-    by_column = {f.column: f for f in model._meta.concrete_fields}
-    key = model._meta.pk.column
+    given = list(rows)
+    if not given:
+        return
+    table, key = model._meta.db_table, str(model._meta.pk.column)
+    by_column = {f.column: getattr(f, "target_field", f) for f in model._meta.concrete_fields}
     fields = [by_column[c] for c in (*columns, key)]
-    prepared = [
-        [field.get_db_prep_save(value, connection) for field, value in zip(fields, row, strict=True)]
-        for row in rows
-    ]
-    if prepared:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            changes = ", ".join(f'"{c}" = v."{c}"' for c in columns)
+            names = ", ".join(f'"{c}"' for c in columns)
+            arrays = ", ".join(f"%s::{field.rel_db_type(connection)}[]" for field in fields)
+            cursor.execute(
+                f'UPDATE "{table}" t SET {changes} FROM unnest({arrays}) AS v({names}, "key of the row") '  # noqa: S608  (our own names)
+                f'WHERE t."{key}" = v."key of the row"',
+                [list(values) for values in zip(*given, strict=True)],
+            )
+            return
         changes = ", ".join(f'"{c}" = %s' for c in columns)
-        statement = f'UPDATE "{model._meta.db_table}" SET {changes} WHERE "{key}" = %s'  # noqa: S608  (our own names)
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, prepared)
+        statement = f'UPDATE "{table}" SET {changes} WHERE "{key}" = %s'  # noqa: S608  (our own names)
+        cursor.executemany(statement, _converted(fields, given))
+
+
+def _converted(fields: Sequence[Any], rows: Iterable[Sequence[Any]]) -> list[list[Any]]:
+    """UUIDs and datetimes as SQLite keeps them; everything else as it is."""
+    convert = [(i, f) for i, f in enumerate(fields) if isinstance(f, models.UUIDField | models.DateTimeField)]
+    prepared = []
+    for row in rows:
+        values = list(row)
+        for i, field in convert:
+            values[i] = field.get_db_prep_value(values[i], connection)
+        prepared.append(values)
+    return prepared
 
 
 #: Rows that are handed over together: the server stores them while the next ones are put into text.

@@ -271,7 +271,7 @@ class _Writer:
         )
         ends = {target for _, _, _, target in gone | added}
         news = {d.ref for d in part.inserts} | {d.ref for row, d in part.updates if row.ref != d.ref}
-        recheck_targets(ends | leaving | renamed | news)
+        recheck_targets(ends | leaving | renamed, arrived=news)
         self.news.publish()
 
         counts.heirs |= self._heirs(leaving | renamed, {row.source_id for row, _ in part.updates})

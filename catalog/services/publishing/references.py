@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from catalog.models import Entity, MissingTarget, Relation
 from catalog.services.publishing.plan import REASON, chunks
 
 
-def recheck_targets(refs: Iterable[str]) -> None:
+def recheck_targets(refs: Iterable[str], *, arrived: Collection[str] = ()) -> None:
     """Look anew which of ``refs`` are pointed to and are no entities, in the transaction that changed them.
 
     A relation is stored in both directions, so whatever is pointed to is the source of a row; a source that is no
     entity is a reference to nothing.
 
     Args:
-        refs: entities that appeared or went, and both ends of relations that did.
+        refs: entities that went, and both ends of relations that appeared or went.
+        arrived: entities that appeared; among ``refs`` they need not be looked for.
     """
-    for part in chunks(sorted(set(refs))):
+    if arrived and MissingTarget.objects.unrestricted(REASON).exists():
+        for part in chunks(sorted(arrived)):
+            MissingTarget.objects.unrestricted(REASON).filter(ref__in=part).delete()
+    for part in chunks(sorted(set(refs).difference(arrived))):
         there = Entity.objects.unrestricted(REASON).filter(ref__in=part).values_list("ref", flat=True)
         absent = sorted(set(part).difference(there))
         rows = Relation.objects.unrestricted(REASON).filter(source_ref__in=absent)
