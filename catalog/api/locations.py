@@ -197,5 +197,5 @@ class RefreshView(StockView):
         if entity.source is not None:
             job = request_sync(actor=self.viewer, source=entity.source)
             # Stock says nothing about what came of it; the body stays stock's, and this header is ours.
-            answer["Link"] = f'<{reverse("jobs-v1:job", args=[job.pk])}>; rel="status"'
+            answer["Callboard-Job"] = reverse("jobs-v1:job", args=[job.pk])
         return answer

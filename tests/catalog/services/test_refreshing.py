@@ -147,7 +147,7 @@ def test_the_refresh_of_stock_stays_empty_and_names_the_job_in_a_header(folder: 
     answer = api.post("/api/catalog/refresh", data=body, content_type="application/json")
     (job,) = queued()
     assert (answer.status_code, answer.content) == (200, b"")
-    assert answer["Link"] == f'</api/jobs/v1/jobs/{job.pk}>; rel="status"'
+    assert answer["Callboard-Job"] == f"/api/jobs/v1/jobs/{job.pk}"
 
 
 def test_the_button_of_an_entity_leads_to_the_outcome(folder: Folder) -> None:
