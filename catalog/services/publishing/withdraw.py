@@ -82,7 +82,7 @@ def remove_entity(*, actor: Viewer, uid: str) -> list[Source]:
 
 
 def forget_text(*, sources: Iterable[UUID], ref: str) -> None:
-    """Take away the texts of ``ref`` that these sources keep here, with their claims to it and what was wrong with them.
+    """Take away the texts of ``ref`` that these sources keep here, their claims to it and what was wrong with them.
 
     Their readings would do that as well, but nothing asks for one.
     """
