@@ -107,7 +107,8 @@ def moment(text: str) -> datetime | None:
     try:
         day = parse_date(text) if len(text) == 10 else None
         at = datetime.combine(day, time.max) if day else parse_datetime(text.replace(" ", "+"))
-    except ValueError:
+        at = at and (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
         at = None
     if at is None:
         raise InputError(
@@ -115,7 +116,6 @@ def moment(text: str) -> datetime | None:
             code="catalog.at",
             remedy="Write 2026-11-20 or 2026-11-20T14:30:00Z.",
         )
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return at if at < timezone.now() else None
 
 

@@ -28,9 +28,12 @@ def move_documents(apps, schema_editor):
 
 
 def date_versions(apps, schema_editor):
-    """What is there counts as the first version since its last change."""
-    Entity = apps.get_model('catalog', 'Entity')
+    """What is there counts as one version since its last change: the first, or the one after its last tombstone."""
+    Entity, Revision = apps.get_model('catalog', 'Entity'), apps.get_model('catalog', 'Revision')
     Entity.objects.update(revised_at=models.F('changed_at'))
+    kept = Revision.objects.order_by().values('uid').annotate(last=models.Max('number'))
+    for uid, last in list(kept.values_list('uid', 'last')):
+        Entity.objects.filter(uid=uid).update(revision=last + 1)
 
 
 class Migration(migrations.Migration):

@@ -122,8 +122,7 @@ def remove_by_uid(*, actor: Viewer, uid: str) -> None:
     What a source still declares comes back with its next reading, which is queued in the same transaction: a process
     that ends in between must not leave out what is declared.
     """
-    source = remove_entity(actor=actor, uid=uid)
-    if source is not None:
+    for source in remove_entity(actor=actor, uid=uid):
         request_sync(actor=actor, source=source, force=True)
 
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -40,6 +41,18 @@ def decode_cursor(text: str) -> Any:
         return orjson.loads(base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True))
     except (binascii.Error, ValueError, RecursionError):
         raise malformed_cursor() from None
+
+
+def aware_time(text: str) -> datetime:
+    """A time in a cursor.
+
+    Raises:
+        ValueError: it is none, or does not say in which zone.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("no zone")
+    return at
 
 
 def malformed_cursor() -> InputError:

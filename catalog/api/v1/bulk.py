@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -21,7 +20,7 @@ from portal.access.api.idempotency import idempotent
 from portal.access.api.renderers import json_response
 from portal.access.api.views import OwnView
 from portal.core.errors import InputError
-from portal.core.paging import Keyset, SortKey, decode_cursor, encode_cursor, malformed_cursor
+from portal.core.paging import Keyset, SortKey, aware_time, decode_cursor, encode_cursor, malformed_cursor
 
 PAGE, LARGEST = 50, 500
 _NEWEST = Keyset((SortKey("created_at", descending=True), SortKey("id", descending=True)))
@@ -199,6 +198,6 @@ def _position(cursor: str, keyset: Keyset) -> list[Any]:
     if not isinstance(at, list) or len(at) != len(keyset.keys):
         raise malformed_cursor()
     try:
-        return [datetime.fromisoformat(at[0]), UUID(at[1])] if len(at) == 2 else [int(at[0])]
+        return [aware_time(at[0]), UUID(at[1])] if len(at) == 2 else [int(at[0])]
     except (AttributeError, TypeError, ValueError):
         raise malformed_cursor() from None

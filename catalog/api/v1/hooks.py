@@ -11,9 +11,9 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
-from catalog.api.v1.refresh import source_named
 from catalog.models import Hook, HookDelivery, Source
 from catalog.presenters.hook import hook_address
+from catalog.selectors import source_named
 from catalog.services.hooks import (
     create_hook,
     delete_hook,

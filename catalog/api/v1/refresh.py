@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar
-from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
-from catalog.models import Source
-from catalog.selectors import entity_by_ref
+from catalog.selectors import entity_by_ref, source_named
 from catalog.services.refreshing import refresh_entity, refresh_source
 from portal.access.api.bodies import checked_body
 from portal.access.api.renderers import json_response
 from portal.access.api.schema import Error, Shape
 from portal.access.api.views import OwnView
-from portal.access.viewer import Viewer
-from portal.core.errors import InputError, NotFoundError
+from portal.core.errors import InputError
 from portal.jobs.models import Job
 
 
@@ -57,28 +54,6 @@ def job_links(job: Job) -> dict[str, str]:
         "job": reverse("jobs-v1:job", args=[job.pk]),
         "page": reverse("jobs:job", args=[job.pk]),
     }
-
-
-def source_named(viewer: Viewer, name: str) -> Source:
-    """A source by its name or id.
-
-    Raises:
-        NotFoundError: there is none that the viewer may see.
-    """
-    rows = Source.objects.visible_to(viewer)
-    source = rows.filter(name=name).first()
-    if source is None:
-        try:
-            source = rows.filter(pk=UUID(name)).first()
-        except ValueError:
-            source = None
-    if source is None:
-        raise NotFoundError(
-            f"There is no source {name[:120]!r}.",
-            code="catalog.source.not-found",
-            remedy="Name it as its page does, or by its id.",
-        )
-    return source
 
 
 class RefreshView(OwnView):

@@ -84,10 +84,10 @@ def _unreadable(what: str) -> InputError:
 
 
 def text_at(value: Any, *path: str) -> str:
-    """The text at a path of nested objects; empty where there is none, or something else."""
+    """The text at a path of nested objects; empty where there is none, or something that no database takes."""
     for name in path:
         value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and "\0" not in value else ""
 
 
 def objects_at(value: Any, *path: str) -> list[dict[str, Any]]:

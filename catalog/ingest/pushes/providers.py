@@ -233,7 +233,7 @@ def _generic(headers: Headers, payload: dict[str, Any]) -> PushEvent:
         return PushEvent("ping", event)
     given = payload.get("source", payload.get("sources"))
     named = [given] if isinstance(given, str) else given if isinstance(given, list) else []
-    sources = tuple(name for name in named[:100] if isinstance(name, str) and name)
+    sources = tuple(name for name in named[:100] if isinstance(name, str) and name and "\0" not in name)
     address, branch = text_at(payload, "repository"), text_at(payload, "branch")
     if sources:
         return PushEvent("push", event, address, sources=sources)

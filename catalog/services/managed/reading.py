@@ -23,6 +23,7 @@ def collect_kept(source: Source, found: Collected) -> None:
     found.failed.clear()
     found.invalid.clear()
     found.problems.clear()
+    found.hashes.clear()
     found.read.clear()
     rows = KeptDocument.objects.unrestricted(REASON).filter(source=source).order_by("ref")
     for ref, text in rows.values_list("ref", "text"):

@@ -24,6 +24,7 @@ from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.compare import content_hash
 from catalog.services.publishing.plan import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import Counts, apply_plans
+from catalog.services.publishing.withdraw import forget_text
 from catalog.services.sources import request_sync
 from catalog.services.versions import wait_for_publications
 from portal.access.viewer import CURATE, Viewer
@@ -186,7 +187,8 @@ def delete_entity(*, actor: Viewer, ref: EntityRef, when: Precondition = NO_COND
         writing=transaction.atomic,
         progress=_silent,
     )
-    KeptDocument.objects.unrestricted(REASON).filter(source=entity.source, ref=entity.ref).delete()
+    if entity.source is not None:
+        forget_text(sources=[entity.source.pk], ref=entity.ref)
     before = {"ref": entity.ref, "uid": str(entity.uid), "etag": entity.etag}
     record(actor=actor.actor, verb="catalog.entity.removed", target=entity, before=before)
     _read_again(actor, counts)
@@ -232,10 +234,8 @@ def rename_entity(
         return Plan(updates=[(row, declared)], hashes={new: content_hash(declared)})
 
     counts = _publish(actor, source, declared, plan_of)
-    KeptDocument.objects.unrestricted(REASON).filter(source=source, ref=entity.ref).delete()
+    forget_text(sources=[source.pk], ref=entity.ref)
     _keep(actor, source, new, kept.text)
-    waiting = Contender.objects.unrestricted(REASON).filter(entity_ref=entity.ref)
-    counts.heirs.update(waiting.exclude(source=source).values_list("source_id", flat=True))
     written = _stored(new)
     record(
         actor=actor.actor,
@@ -304,12 +304,10 @@ def _write(
     if not counts.anything and entity is not None:
         return Written(entity, "unchanged", kept.warnings)
     _keep(actor, source, ref, kept.text)
-    took_over = ""
-    if entity is None or entity.source_id != source.pk or entity.has_errors:
-        # What a reading of this source found wrong with it, or lost to others, is settled now.
-        Contender.objects.unrestricted(REASON).filter(source=source, entity_ref=ref).delete()
-        Problem.objects.unrestricted(REASON).filter(source=source, entity_ref=ref).delete()
-        took_over = entity.source.name if entity and entity.source and entity.source_id != source.pk else ""
+    # What a reading of this source found wrong with it, or lost to others, is settled now.
+    Contender.objects.unrestricted(REASON).filter(source=source, entity_ref=ref).delete()
+    Problem.objects.unrestricted(REASON).filter(source=source, entity_ref=ref).delete()
+    took_over = entity.source.name if entity and entity.source and entity.source_id != source.pk else ""
     written = _stored(ref)
     record(
         actor=actor.actor,
@@ -366,9 +364,7 @@ def _withdraw_text(actor: Viewer, entity: Entity, declared_by: Source, when: Pre
     if not keepers:
         raise _elsewhere(entity, declared_by, "Remove it there; it goes with the next reading.")
     when.require(entity.ref, entity.etag)
-    texts.delete()
-    Contender.objects.unrestricted(REASON).filter(source__in=keepers, entity_ref=entity.ref).delete()
-    Problem.objects.unrestricted(REASON).filter(source__in=keepers, entity_ref=entity.ref).delete()
+    forget_text(sources=keepers, ref=entity.ref)
     record(actor=actor.actor, verb="catalog.entity.text-withdrawn", target=entity, before={"ref": entity.ref})
     return Deleted(entity.ref, declared_by=declared_by.name)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import transaction
 
 from catalog.ingest.collected import Collected
-from catalog.models import Contender, Entity, KeptDocument, Source, Tombstone
+from catalog.models import Claim, Contender, Entity, KeptDocument, Problem, Source, Tombstone
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.plan import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
+from catalog.services.versions import wait_for_publications
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 
@@ -37,21 +39,22 @@ def withdraw_source(*, actor: Viewer, source: Source) -> tuple[int, list[Source]
 
 
 @transaction.atomic
-def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
+def remove_entity(*, actor: Viewer, uid: str) -> list[Source]:
     """Remove one entity by uid. What a source still declares comes back, with another uid, when it is read again.
 
     Returns:
-        The source to read again, or None where there was no such entity, or nothing declares it.
+        The sources to read again: the one that declares it, and others that do. None where there was no such entity.
     """
     try:
         key = UUID(uid)
     except ValueError:
-        return None
+        return []
+    wait_for_publications()  # so that it is still of this source and name when it goes
     entity = Entity.objects.visible_to(actor, "curate").filter(uid=key).select_related("source").first()
     if entity is None:
-        return None
+        return []
     row = Row(**{column: getattr(entity, column) for column in COLUMNS})
-    apply_plans(
+    counts, _ = apply_plans(
         plan_of=lambda: Plan(
             removed=[row] if Entity.objects.unrestricted(REASON).filter(pk=entity.pk).exists() else []
         ),
@@ -61,15 +64,29 @@ def remove_entity(*, actor: Viewer, uid: str) -> Source | None:
         writing=transaction.atomic,
         progress=_silent,
     )
-    # What is known of its file says that the entity is there.
-    if entity.source is not None:
+    again = list(Source.objects.unrestricted(REASON).filter(pk__in=counts.heirs, enabled=True))
+    if entity.source is not None and entity.source.type == Source.Type.MANAGED:
+        # In a file the text would stay, and bring the entity back.
+        forget_text(sources=[entity.source.pk], ref=entity.ref)
+    elif entity.source is not None:
+        # What is known of its file says that the entity is there.
         Source.objects.filter(pk=entity.source.pk).update(version="")
-    # Of what is kept here the text goes too; in a file it would stay, and bring the entity back.
-    KeptDocument.objects.unrestricted(REASON).filter(source=entity.source, ref=entity.ref).delete()
+        again.append(entity.source)
     record(
         actor=actor.actor,
         verb="catalog.entity.removed",
         target=entity,
         before={"ref": entity.ref, "uid": str(entity.uid)},
     )
-    return entity.source
+    return again
+
+
+def forget_text(*, sources: Iterable[UUID], ref: str) -> None:
+    """Take away the texts of ``ref`` that these sources keep here, their claims to it and what was wrong with them.
+
+    Their readings would do that as well, but nothing asks for one.
+    """
+    KeptDocument.objects.unrestricted(REASON).filter(source__in=sources, ref=ref).delete()
+    Claim.objects.unrestricted(REASON).filter(source__in=sources, entity_ref=ref).delete()
+    Contender.objects.unrestricted(REASON).filter(source__in=sources, entity_ref=ref).delete()
+    Problem.objects.unrestricted(REASON).filter(source__in=sources, entity_ref=ref).delete()

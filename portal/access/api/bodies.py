@@ -57,4 +57,6 @@ def checked_body(
             )
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise InputError(f"request/body/{name} must be {NAMES[kind]}", code="api.body.type")
+        if isinstance(value, str) and "\0" in value:
+            raise InputError(f"request/body/{name} has a NUL character in it", code="api.body.nul")
     return dict(body)

@@ -49,6 +49,12 @@ class Parameters:
                 code="api.parameter.repeated",
                 remedy="Send it once.",
             )
+        if values and "\0" in values[0]:
+            raise InputError(
+                f"Query parameter {name!r} has a NUL character in it.",
+                code="api.parameter.nul",
+                remedy="Leave it out.",
+            )
         return values[0] if values else None
 
     def number(self, name: str, *, least: int = 0) -> int | None:

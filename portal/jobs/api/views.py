@@ -16,7 +16,7 @@ from portal.access.api.schema import Error, Shape
 from portal.access.api.views import OwnView
 from portal.access.viewer import CURATE
 from portal.core.errors import InputError
-from portal.core.paging import Keyset, SortKey, decode_cursor, encode_cursor, malformed_cursor
+from portal.core.paging import Keyset, SortKey, aware_time, decode_cursor, encode_cursor, malformed_cursor
 from portal.jobs.models import Job
 from portal.jobs.selectors import job_by_id
 from portal.jobs.services import cancel
@@ -116,7 +116,7 @@ def job_body(job: Job) -> dict[str, Any]:
 def _position(text: str) -> tuple[datetime, UUID]:
     try:
         at, key = decode_cursor(text)
-        return datetime.fromisoformat(at), UUID(key)
+        return aware_time(at), UUID(key)
     except (ValueError, TypeError, AttributeError):
         raise malformed_cursor() from None
 

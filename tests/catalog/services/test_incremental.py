@@ -169,7 +169,7 @@ def _unreadable(source: str, name: str) -> Step:
 def _delete(ref: str) -> Step:
     def step(world: World) -> None:
         uid = Entity.objects.unrestricted("test").filter(ref=ref).values_list("uid", flat=True).first()
-        if uid is not None and (source := remove_entity(actor=SYSTEM, uid=str(uid))) is not None:
+        for source in remove_entity(actor=SYSTEM, uid=str(uid)) if uid is not None else ():
             request_sync(actor=SYSTEM, source=source, force=True)
 
     return step

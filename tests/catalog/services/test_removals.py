@@ -137,7 +137,7 @@ def test_somebody_who_may_not_curate_restores_nothing(shop: Entity) -> None:
 
 def test_an_orphan_can_be_deleted_by_hand_and_says_who_did_it(shop: Entity) -> None:
     restored = restore_entity(actor=SYSTEM, tombstone=tombstone())
-    assert remove_entity(actor=SYSTEM, uid=str(restored.uid)) is None
+    assert remove_entity(actor=SYSTEM, uid=str(restored.uid)) == []
     assert not exists(SHOP)
     assert (tombstone().reason, tombstone().actor) == ("deleted", SYSTEM.actor)
 

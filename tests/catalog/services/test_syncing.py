@@ -283,7 +283,7 @@ def test_an_entity_that_was_removed_by_hand_comes_back_with_another_uid(folder: 
     folder.write("a.yaml", component("shop"))
     folder.sync()
     before = entity("component:default/shop").uid
-    assert remove_entity(actor=SYSTEM, uid=str(before)) == folder.source
+    assert remove_entity(actor=SYSTEM, uid=str(before)) == [folder.source]
     assert not exists("component:default/shop")
     folder.sync(force=True)
     assert entity("component:default/shop").uid != before
