@@ -21,7 +21,13 @@ SHOWN_CHANGES, LONGEST_VALUE = 30, 300
 _OURS = ("uid", "etag")
 _PLACES = {
     f'metadata.annotations["backstage.io/{name}"]'
-    for name in ("managed-by-location", "managed-by-origin-location", "source-location", "view-url", "edit-url")
+    for name in (
+        "managed-by-location",
+        "managed-by-origin-location",
+        "source-location",
+        "view-url",
+        "edit-url",
+    )
 }
 
 

@@ -68,7 +68,12 @@ def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
 def _refresh_url(viewer: Viewer, entity: Entity) -> str:
     """For those who may read its source again; empty where there is nothing to read."""
     source = entity.source
-    if source is None or not source.enabled or source.type == Source.Type.MANAGED or not viewer.allows(CURATE):
+    if (
+        source is None
+        or not source.enabled
+        or source.type == Source.Type.MANAGED
+        or not viewer.allows(CURATE)
+    ):
         return ""
     return reverse("catalog:entity-refresh", args=[entity.namespace, entity.kind, entity.name])
 

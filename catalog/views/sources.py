@@ -218,7 +218,7 @@ def sources(request: HttpRequest) -> HttpResponse:
                 url=reverse("catalog:source", args=[source.pk]),
                 icon=_ICONS.get(Source.Type(source.type), "link"),
                 kind=source.get_type_display(),
-                target=source.target,
+                target="" if source.type == Source.Type.MANAGED else source.target,
                 level=level,
                 outcome=outcome,
                 entities=counted.entities,
