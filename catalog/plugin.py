@@ -34,7 +34,8 @@ class CatalogPlugin:
                     url_name="catalog:health", primary=False,
                     prefixes=("/catalog/health/", "/catalog/conflicts/", "/catalog/references/")),
             NavItem(key="sources", title="Sources", owner=OWNER, order=90, icon="branch", shortcut="s",
-                    url_name="catalog:sources", primary=False),
+                    url_name="catalog:sources", primary=False,
+                    prefixes=("/catalog/sources/", "/catalog/hooks/", "/catalog/preview/")),
         )  # fmt: skip
 
     def home(self) -> tuple[HomeCard, ...]:

@@ -112,12 +112,12 @@ class SourceAdmin(ModelAdmin):
         names = [f"Source {source}" for source in objs]
         return names, {"sources": len(names)}, set(), []
 
-    @object_action("Sync now", question="Reads the source as soon as a worker is free.", icon="sync")
+    @object_action("Refresh", question="Reads the source as soon as a worker is free.", icon="sync")
     def sync_now(self, request: HttpRequest, source: Source, form: forms.Form) -> str:
         job = request_sync(actor=viewer_of(request), source=source)
         return f"{source.name} will be read, as job {job.pk}."
 
-    @admin.action(description="Sync now", permissions=["curate"])
+    @admin.action(description="Refresh", permissions=["curate"])
     def sync_chosen(self, request: HttpRequest, queryset: QuerySet[Source]) -> None:
         for source in queryset:
             request_sync(actor=viewer_of(request), source=source)

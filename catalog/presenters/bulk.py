@@ -26,20 +26,20 @@ _LEVELS = {CHANGE: "ok", UNCHANGED: "idle", REFUSED: "warn"}
 _WORDS = {CHANGE: "Changes", UNCHANGED: "Stays as it is", REFUSED: "Refused"}
 _VERBS = {
     BulkOperation.Verb.DELETE: "Goes",
-    BulkOperation.Verb.REFRESH: "Is read again",
+    BulkOperation.Verb.REFRESH: "Is refreshed",
     BulkOperation.Verb.UNREGISTER: "Is unregistered",
 }
 _BUTTONS = {
     BulkOperation.Verb.SET: "Change",
     BulkOperation.Verb.DELETE: "Delete",
-    BulkOperation.Verb.REFRESH: "Read again",
+    BulkOperation.Verb.REFRESH: "Refresh",
     BulkOperation.Verb.UNREGISTER: "Unregister",
 }
 _OUTCOMES = {
     BulkItem.Outcome.PENDING: ("wait", "Waits"),
     BulkItem.Outcome.DONE: ("ok", "Done"),
-    BulkItem.Outcome.UNCHANGED: ("idle", "Nothing to change"),
-    BulkItem.Outcome.REFUSED: ("warn", "Left as it is"),
+    BulkItem.Outcome.UNCHANGED: ("idle", "Stays as it is"),
+    BulkItem.Outcome.REFUSED: ("warn", "Refused"),
 }
 
 
@@ -151,7 +151,7 @@ def operation_row(operation: BulkOperation, outcomes: Mapping[str, int], *, runn
     elif operation.state != BulkOperation.State.DONE:
         level, state = "warn", "Ended early"
     elif outcomes[BulkItem.Outcome.REFUSED]:
-        level, state = "warn", "Done, with some left"
+        level, state = "warn", "Done, some refused"
     return OperationRow(
         title=operation_title(operation),
         url=reverse("catalog:operation", args=[operation.pk]),

@@ -17,7 +17,7 @@ from catalog.query.reliability import DAYS, FRESHNESS_TARGET, READING_TARGET, Re
 SHOWN_SOURCES = 100
 _STATES = {
     "failing": ("bad", "Failing"),
-    "retrying": ("warn", "Tried again"),
+    "retrying": ("warn", "Failed, tried again"),
     "new": ("wait", "Not read yet"),
     "off": ("idle", "Switched off"),
     "ok": ("ok", "Well"),

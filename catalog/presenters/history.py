@@ -19,6 +19,16 @@ from catalog.presenters.refs import entity_url
 #: Fields of one version that a page shows, and characters of one value.
 SHOWN_CHANGES, LONGEST_VALUE = 30, 300
 _OURS = ("uid", "etag")
+_PLACES = {
+    f'metadata.annotations["backstage.io/{name}"]'
+    for name in (
+        "managed-by-location",
+        "managed-by-origin-location",
+        "source-location",
+        "view-url",
+        "edit-url",
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,11 @@ class VersionRow:
     @property
     def total_changes(self) -> int:
         return len(self.changes) + self.more
+
+    @property
+    def is_move(self) -> bool:
+        """The file went elsewhere and says what it said: only annotations that name the place differ."""
+        return bool(self.earlier_file) and all(change.field in _PLACES for change in self.changes)
 
     @property
     def label(self) -> str:

@@ -25,23 +25,23 @@ LEVELS = {
 _STEPS = {
     Hook.Provider.GITHUB: (
         "Settings, Webhooks, Add webhook, on a repository or the whole organisation.",
-        "Payload URL: the address below. Content type: application/json. Secret: the secret of this webhook.",
+        "Payload URL: the address of this webhook. Content type: application/json. Secret: the secret of this webhook.",
         "Choose “Just the push event”; add “Repositories” to hear of renames.",
     ),
     Hook.Provider.GITLAB: (
         "Settings, Webhooks, on a project or group; administrators may use a system hook.",
-        "URL: the address below. Secret token: the secret of this webhook, or the same as signing token where your"
-        " version has one.",
+        "URL: the address of this webhook. Secret token: its secret, or the same as signing token where your version"
+        " has one.",
         "Trigger: Push events, and Tag push events where a source reads a tag.",
     ),
     Hook.Provider.GITEA: (
         "Settings, Webhooks, Add webhook, Gitea (or Forgejo), on a repository or organisation.",
-        "Target URL: the address below. POST, application/json. Secret: the secret of this webhook.",
+        "Target URL: the address of this webhook. POST, application/json. Secret: the secret of this webhook.",
         "Trigger on: push events.",
     ),
     Hook.Provider.BITBUCKET: (
         "Repository settings, Webhooks, Add webhook.",
-        "URL: the address below. Secret: the secret of this webhook; deliveries without one are refused.",
+        "URL: the address of this webhook. Secret: the secret of this webhook; deliveries without one are refused.",
         "Triggers: repository push.",
     ),
     Hook.Provider.GENERIC: (

@@ -175,8 +175,8 @@ def _source_health(source: Source, by_source: Mapping[str, Readings]) -> SourceH
         state = "off"
     elif source.failures:
         state = "failing" if source.failures >= FAILING_AFTER else "retrying"
-    elif source.last_success_at is None:
-        state = "new"
+    elif source.last_success_at is None and source.type != Source.Type.MANAGED:
+        state = "new"  # what is kept here is written, not read
     return SourceHealth(
         str(source.pk),
         source.name,

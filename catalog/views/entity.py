@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from catalog.models import Entity
+from catalog.models import Entity, Source
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
 from catalog.selectors import moment, present_name
@@ -67,7 +67,13 @@ def _entity(viewer: Viewer, namespace: str, kind: str, name: str) -> Entity:
 
 def _refresh_url(viewer: Viewer, entity: Entity) -> str:
     """For those who may read its source again; empty where there is nothing to read."""
-    if entity.source is None or not entity.source.enabled or not viewer.allows(CURATE):
+    source = entity.source
+    if (
+        source is None
+        or not source.enabled
+        or source.type == Source.Type.MANAGED
+        or not viewer.allows(CURATE)
+    ):
         return ""
     return reverse("catalog:entity-refresh", args=[entity.namespace, entity.kind, entity.name])
 

@@ -153,7 +153,7 @@ def depends(viewer: Viewer, entity: Entity) -> Mapping[str, Any] | None:
             ],
         )
     groups = [
-        page.group("dependsOn", empty="Its file names nothing that it needs."),
+        page.group("dependsOn", empty="It names nothing that it needs."),
         page.group("dependencyOf", empty="Nothing says that it needs this."),
     ]
     groups += [page.group(name) for name in ("consumesApi", "providesApi") if name in page.targets]
@@ -225,6 +225,7 @@ def origin(viewer: Viewer, entity: Entity) -> Mapping[str, Any]:
     level, text = outcome_of("failed" if source.last_error else None, source.enabled) if source else ("", "")
     remote = source is not None and source.type == Source.Type.REMOTE and entity.ref != source.entity_ref
     return {
+        "kept_here": source is not None and source.type == Source.Type.MANAGED,
         "instance": instance_name(source.target) if source is not None and remote else "",
         "instance_url": page_address(source.view_url, entity.ref) if source is not None and remote else "",
         "source": {"name": source.name, "url": reverse("catalog:source", args=[source.pk])}

@@ -42,6 +42,7 @@ class HookRow:
 class HooksPage:
     rows: list[HookRow]
     add_url: str
+    out_url: str
     next_url: str
     previous_url: str
 
@@ -103,6 +104,7 @@ def hooks(request: HttpRequest) -> HttpResponse:
     shown = HooksPage(
         rows=[_row(hook) for hook in page],
         add_url=admin_address(viewer, "catalog_hook_add"),
+        out_url=admin_address(viewer, "events_subscription_changelist"),
         next_url=with_query(request, after=page[-1].name) if page and later else "",
         previous_url=with_query(request, before=page[0].name) if page and earlier else "",
     )

@@ -125,7 +125,7 @@ def index(request: HttpRequest) -> HttpResponse:
         at=at,
         now_url=replace(asked, at="").url(),
         kept_then=[pair for pair in asked.parameters() if pair[0] != "at"],
-        act_url=act_url(viewer, asked) if found.entities else "",
+        act_url=act_url(viewer, asked) if found.entities and not at else "",
         operations_url=reverse("catalog:operations") if viewer.allows(CURATE) else "",
     )
     return render(request, "catalog/index.html", {"page": page, "site": site(request)})

@@ -117,6 +117,9 @@ class SourcePage:
     progress_url: str
     sync_url: str
     admin_url: str
+    kept_here: bool
+    failures: int
+    failing_since: datetime | None
     entities: int = 0
     entities_url: str = ""
     problems: int = 0
@@ -124,8 +127,6 @@ class SourcePage:
     held: int = 0
     held_of: int = 0
     held_url: str = ""
-    failures: int = 0
-    failing_since: datetime | None = None
     conflicts: int = 0
     conflicts_url: str = ""
     job: JobView | None = None
@@ -207,6 +208,8 @@ def sources(request: HttpRequest) -> HttpResponse:
     for source in page:
         counted = counts.get(source.pk, Counts())
         level, outcome = outcome_of(counted.last_state, source.enabled)
+        if source.enabled and source.type == Source.Type.MANAGED and counted.last_state is None:
+            level, outcome = "ok", "Kept here"
         if counted.held:
             level, outcome = "warn", "Removals held back"
         shown.append(
@@ -215,7 +218,7 @@ def sources(request: HttpRequest) -> HttpResponse:
                 url=reverse("catalog:source", args=[source.pk]),
                 icon=_ICONS.get(Source.Type(source.type), "link"),
                 kind=source.get_type_display(),
-                target=source.target,
+                target="" if source.type == Source.Type.MANAGED else source.target,
                 level=level,
                 outcome=outcome,
                 entities=counted.entities,
@@ -286,6 +289,9 @@ def _page(viewer: Viewer, source: Source) -> SourcePage:
         if viewer.allows(CURATE) and source.enabled
         else "",
         admin_url=admin_address(viewer, "catalog_source_change", source.pk),
+        kept_here=source.type == Source.Type.MANAGED,
+        failures=source.failures,
+        failing_since=source.failing_since,
     )
 
 
@@ -305,7 +311,6 @@ def source(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     if counted.held:
         page.held, page.held_of = counted.held, counted.held_of
         page.held_url = reverse("catalog:source-held", args=[found.pk])
-    page.failures, page.failing_since = found.failures, found.failing_since
     page.conflicts = counted.conflicts
     page.conflicts_url = f"{reverse('catalog:conflicts')}?{urlencode({'source': str(found.pk)})}"
     if page.problems:

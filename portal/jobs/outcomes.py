@@ -98,11 +98,14 @@ def job_view(viewer: Viewer, job: Job) -> JobView:
         outcome = "Stops at its next step."
     elif job.state == Job.State.SUCCEEDED:
         level, outcome = described.level or level, described.outcome or outcome
+    state_title = job.get_state_display()
+    if job.state == Job.State.SUCCEEDED and level != "ok":
+        state_title = "Finished"  # the job did its work; what it found is not well
     ended = job.finished_at
     return JobView(
         id=str(job.pk),
         title=described.title,
-        state_title=job.get_state_display(),
+        state_title=state_title,
         level=level,
         outcome=outcome,
         detail=detail,

@@ -74,8 +74,7 @@ def test_which_folder_of_the_machine_is_read_is_not_decided_here(world: World, c
 def test_sync_now_queues_one_job_from_the_page_and_the_list(world: World, curator: Client) -> None:
     url = f"/admin/catalog/source/{world.source.pk}/sync-now/"
     assert (
-        b"Sync now" in curator.get(url).content
-        and not Job.objects.filter(kind="catalog.sync_source").exists()
+        b"Refresh" in curator.get(url).content and not Job.objects.filter(kind="catalog.sync_source").exists()
     )
     assert "will be read" in said_in(curator.post(url, CONFIRMED, follow=True))
     data = {"action": "sync_chosen", "_selected_action": [world.source.pk]}

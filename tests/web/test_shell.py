@@ -145,6 +145,8 @@ def test_navigation_shows_one_current_entry_and_the_keys_that_lead_there(signed_
     assert page.count('href="/catalog/sources/" aria-current="page"') >= 1
     assert 'href="/catalog/" aria-current="page"' not in page
     assert 'aria-keyshortcuts="g c"' in page
+    preview = signed_in.get("/catalog/preview/").content.decode()
+    assert 'href="/catalog/sources/" aria-current="page"' in preview
 
 
 def test_teams_stand_in_the_navigation_with_what_they_own(signed_in: Client, person: User) -> None:

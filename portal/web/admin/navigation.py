@@ -1,4 +1,4 @@
-"""The side of the admin: what is curated, who works with it, how it runs."""
+"""The side of the admin: what is curated, where it comes from, what it was, who works with it, how it runs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,29 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Catalog",
         (
             ("Entities", "category", "catalog_entity_changelist"),
-            ("Sources", "source", "catalog_source_changelist"),
             ("Problems", "report", "catalog_problem_changelist"),
-            ("Syncs", "sync", "catalog_sync_changelist"),
-            ("Webhooks", "webhook", "catalog_hook_changelist"),
-            ("Deliveries", "move_to_inbox", "catalog_hookdelivery_changelist"),
-            ("Held back", "front_hand", "catalog_quarantine_changelist"),
-            ("Removed", "delete_history", "catalog_tombstone_changelist"),
-            ("Versions", "history", "catalog_revision_changelist"),
-            ("Earlier names", "alt_route", "catalog_alias_changelist"),
+            ("Bulk operations", "checklist", "catalog_bulkoperation_changelist"),
             ("Kinds", "schema", "catalog_kind_changelist"),
             ("Annotations", "label", "catalog_annotationdefinition_changelist"),
             ("Tags", "sell", "catalog_tagdefinition_changelist"),
+        ),
+    ),
+    (
+        "Sources",
+        (
+            ("Sources", "source", "catalog_source_changelist"),
+            ("Readings", "sync", "catalog_sync_changelist"),
+            ("Webhooks in", "webhook", "catalog_hook_changelist"),
+            ("Deliveries in", "move_to_inbox", "catalog_hookdelivery_changelist"),
+        ),
+    ),
+    (
+        "History",
+        (
+            ("Versions", "history", "catalog_revision_changelist"),
+            ("Earlier names", "alt_route", "catalog_alias_changelist"),
+            ("Held back", "front_hand", "catalog_quarantine_changelist"),
+            ("Removed", "delete_history", "catalog_tombstone_changelist"),
         ),
     ),
     (
@@ -45,8 +56,8 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Connections", "lan", "connections_connection_changelist"),
             ("Plugins", "extension", "plugins"),
             ("Events", "bolt", "events_event_changelist"),
-            ("Webhooks", "webhook", "events_subscription_changelist"),
-            ("Deliveries", "outbox", "events_delivery_changelist"),
+            ("Webhooks out", "webhook", "events_subscription_changelist"),
+            ("Deliveries out", "outbox", "events_delivery_changelist"),
             ("Audit", "policy", "audit_auditevent_changelist"),
         ),
     ),

@@ -185,3 +185,5 @@ def test_the_button_of_a_source_leads_to_the_outcome_also_when_it_cannot_be_read
     shown = browser.get(answer["Location"]).content.decode()
     assert "folder could not be read." in shown
     assert "What was read before is kept." in shown
+    job = Job.objects.unrestricted("test").get(pk=answer["Location"].partition("?job=")[2])
+    assert "Succeeded" not in browser.get(f"/jobs/{job.pk}/").content.decode()

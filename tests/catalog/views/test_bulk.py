@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from catalog.models import BulkOperation, Entity
 from portal.access.models import User
@@ -134,3 +136,17 @@ def test_a_long_operation_is_shown_a_page_at_a_time(curator: Client, monkeypatch
     following = re.search(r'rel="next" href="([^"]+)"', first)
     assert following is not None
     assert "default/s2" in get(curator, following[1])
+
+
+def test_what_was_is_nothing_to_act_on(curator: Client) -> None:
+    now = quote(timezone.now().isoformat())
+    assert "/catalog/act/" not in get(curator, f"/catalog/?kind=component&at={now}")
+
+
+def test_what_is_kept_here_says_so_and_offers_nothing_to_read(curator: Client) -> None:
+    page = get(curator, "/catalog/default/component/s1/")
+    assert "kept here, no file" in page
+    assert "Confirmed</dt>" not in page
+    assert "/refresh/" not in page
+    assert "Kept here</span>" in get(curator, "/catalog/sources/")
+    assert "Not read yet" not in get(curator, "/catalog/health/")

@@ -304,3 +304,16 @@ def test_what_a_source_declares_is_not_written_again_and_the_page_says_why(shop:
     answer = curator.post(f"/catalog/versions/{shop.uid}/1/restore/")
     assert answer.status_code == 409
     assert entity(SHOP).revision == shop.revision
+
+
+def test_a_file_that_only_went_elsewhere_is_a_move_and_no_changed_field(
+    member: Client, folder: Folder
+) -> None:
+    folder.write("shop.yaml", component("shop"))
+    folder.sync()
+    folder.remove("shop.yaml")
+    folder.write("moved.yaml", component("shop"))
+    folder.sync()
+    text = member.get(f"{PAGE}history/").content.decode()
+    assert "<strong>Moved</strong>" in text
+    assert "field changed</strong>" not in text

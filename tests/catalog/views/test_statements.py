@@ -8,13 +8,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from catalog.ingest.remote import RemoteReading
-from catalog.models import Entity, Problem, RemoteEntry, Source, Sync
+from catalog.models import Entity, Hook, Problem, RemoteEntry, Source, Sync
+from catalog.presenters.history import moment_text
 from catalog.query.memory import memory
 from catalog.refs import LocationRef
 from catalog.services.remote_report import store_report
 from portal.access.models import User
+from portal.jobs.models import Job
 from portal.plugins.registry import registry
 from tests.catalog.views.conftest import BOOKINGS, MOST_STATEMENTS
+from tests.factories.access import StaffFactory
+from tests.factories.hooks import deliver, make_hook, push
+from tests.factories.managed import Api, written
 
 API = "/catalog/default/api/bookings/"
 COMPONENT = "/catalog/default/component/booking-api/"
@@ -71,6 +76,7 @@ def _with_report(source: Source) -> None:
         f"{COMPONENT}relations/",
         f"{COMPONENT}apis/",
         f"{COMPONENT}raw/",
+        f"{COMPONENT}history/",
         API,
         f"{API}api/",
         f"{API}relations/",
@@ -106,4 +112,66 @@ def test_a_page_right_after_a_publication_takes_at_most_twelve_statements(
     registry.forget_switches()
     with CaptureQueriesContext(connection) as caught:
         assert reader.get(address).status_code == 200
+    assert len(caught) <= MOST_STATEMENTS, "\n".join(query["sql"][:160] for query in caught)
+
+
+@pytest.fixture
+def curator(sources: Source) -> Client:
+    """A curator who wrote two entities, one of them twice, removed one, and whose host sent a push."""
+    user = StaffFactory(username="curator")
+    api = Api(user)
+    for name in ("kept", "gone"):
+        assert api.put(f"component/default/{name}", written(name)).status_code == 201
+    assert (
+        api.patch("component/default/kept", {"metadata": {"description": "anew"}}, if_match="*").status_code
+        == 200
+    )
+    assert api.delete("component/default/gone", if_match="*").status_code in (200, 204)
+    Source.objects.filter(pk=sources.pk).update(
+        type=Source.Type.GIT, target="https://github.com/acme/shop.git"
+    )
+    deliver(make_hook(name="acme"), push("https://github.com/acme/shop.git"), id="one")
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def _of_curators(name: str) -> str:
+    """The address of a page that exists only for what :func:`curator` made."""
+    kept = Entity.objects.get(ref="component:default/kept")
+    return {
+        "versions": f"/catalog/versions/{kept.uid}/",
+        "then": f"/catalog/default/component/kept/?at={moment_text(kept.revised_at)}",
+        "list then": f"/catalog/?at={moment_text(kept.revised_at)}",
+        "tombstone": "/catalog/default/component/gone/",
+        "hook": f"/catalog/hooks/{Hook.objects.get().pk}/",
+        "job": f"/jobs/{Job.objects.filter(kind='catalog.sync_source').values_list('pk', flat=True)[0]}/",
+    }.get(name, name)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "page",
+    [
+        "/catalog/default/component/kept/",
+        "/catalog/default/component/kept/history/",
+        "versions",
+        "then",
+        "list then",
+        "tombstone",
+        "/catalog/preview/",
+        "/catalog/act/?kind=component",
+        "/catalog/act/?kind=component&do=set&field=owner&value=group:default/fares",
+        "/catalog/operations/",
+        "/catalog/hooks/",
+        "hook",
+        "job",
+    ],
+)
+def test_a_page_of_curators_takes_at_most_twelve_statements(curator: Client, page: str) -> None:
+    address = _of_curators(page)
+    memory.forget()
+    registry.forget_switches()
+    with CaptureQueriesContext(connection) as caught:
+        assert curator.get(address).status_code == (410 if page == "tombstone" else 200)
     assert len(caught) <= MOST_STATEMENTS, "\n".join(query["sql"][:160] for query in caught)
