@@ -61,7 +61,7 @@ class EntityWriting(OwnView):
             TooLargeError: it says that it is larger.
         """
         length, most = self.request.META.get("CONTENT_LENGTH") or "0", settings.CALLBOARD_MAX_FILE_BYTES
-        if length.isdigit() and int(length) > most:
+        if length.isascii() and length.isdigit() and int(length) > most:
             raise TooLargeError(f"The body has more than {most:,} bytes.", remedy="Write a smaller document.")
         return checked_body(self.request, extra=True)
 

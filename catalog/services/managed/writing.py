@@ -337,7 +337,7 @@ def _keeper(actor: Viewer, entity: Entity | None, name: str) -> Source:
     """
     present = entity.source if entity is not None else None
     if present is not None and present.type == Source.Type.MANAGED and name in ("", present.name):
-        return present
+        return managed_source(actor=actor, name=present.name)
     source = managed_source(actor=actor, name=name or DEFAULT_NAME)
     if entity is not None and present is not None and present.priority <= source.priority:
         raise _elsewhere(entity, present, "Change it there, or have a platform admin change the priorities.")

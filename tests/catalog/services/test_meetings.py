@@ -15,6 +15,7 @@ from catalog.services.managed import ANY_VERSION, delete_entity, managed_source,
 from catalog.services.managed.reading import collect_kept
 from catalog.services.publishing.compare import compare
 from catalog.services.removals import remove_by_uid
+from portal.core.errors import ConflictError
 from portal.jobs.models import Job
 from portal.jobs.running import run_job
 from tests.factories.managed import CURATOR, written
@@ -85,3 +86,13 @@ def test_what_was_wrong_with_an_entity_kept_here_is_no_problem_of_it_afterwards(
                 actor=CURATOR, ref=parse_ref(SHOP), document=written("shop", title="New"), when=ANY_VERSION
             )
     assert not Problem.objects.unrestricted("test").filter(source=source).exists()
+
+
+def test_a_source_that_is_switched_off_keeps_nothing_more() -> None:
+    put_entity(actor=CURATOR, ref=parse_ref(SHOP), document=written("shop"))
+    Source.objects.filter(type=Source.Type.MANAGED).update(enabled=False)
+    with pytest.raises(ConflictError, match="switched off"):
+        put_entity(
+            actor=CURATOR, ref=parse_ref(SHOP), document=written("shop", title="New"), when=ANY_VERSION
+        )
+    assert entity(SHOP).revision == 1
