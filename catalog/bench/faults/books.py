@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.db.models import Max
@@ -33,10 +34,10 @@ _VERSIONS = {BulkItem.Effect.CHANGED, BulkItem.Effect.RESTORED}
 def readings() -> Iterator[str]:
     """Each reading was counted once, as what it came to; the freshness of a source is that of its last good one."""
     counted: Counter[tuple[object, str]] = Counter()
-    for source, outcome, count in SyncCount.objects.unrestricted(REASON).values_list(
+    for key, outcome, count in SyncCount.objects.unrestricted(REASON).values_list(
         "source", "outcome", "count"
     ):
-        counted[source, outcome] += count
+        counted[key, outcome] += count
     rows = Sync.objects.unrestricted(REASON).exclude(state=Sync.State.RUNNING)
     found = Counter(rows.values_list("source", "outcome"))
     good = dict(
@@ -63,8 +64,12 @@ def readings() -> Iterator[str]:
 def kept_texts() -> Iterator[str]:
     """What is kept here and what the catalog shows are the same; a text without an entity waits for another source."""
     managed = Entity.objects.unrestricted(REASON).filter(source__type=Source.Type.MANAGED)
-    shown = {(e.source_id, e.ref): e for e in managed.exclude(kind="location").select_related("document")}
-    kept = {(k.source_id, k.ref): k.text for k in KeptDocument.objects.unrestricted(REASON)}
+    shown: dict[tuple[UUID | None, str], Entity] = {
+        (e.source_id, e.ref): e for e in managed.exclude(kind="location").select_related("document")
+    }
+    kept: dict[tuple[UUID | None, str], str] = {
+        (k.source_id, k.ref): k.text for k in KeptDocument.objects.unrestricted(REASON)
+    }
     waiting = set(Contender.objects.unrestricted(REASON).values_list("source_id", "entity_ref"))
     for key in shown.keys() - kept.keys():
         yield f"{key[1]} is kept here, and its text is not"

@@ -66,6 +66,7 @@ class Bulks(Keeping):
 
     def _ended(self, operation: str) -> list[Document]:
         """Its items, once it is over."""
+        found: Document = {"state": "running"}
         for _ in patiently(f"The operation {operation}"):
             found = self.client.ask("GET", f"{BULK}/{operation}?limit=500").raise_for_status().json()
             if found["state"] != "running":

@@ -20,7 +20,7 @@ from catalog.bench.faults import bulks, pushes, writes
 from catalog.bench.faults.client import Client, NoAnswerError
 from catalog.bench.faults.drivers import DRIVERS, Driver, FileServer, Place
 from catalog.bench.faults.processes import LEASE, AwayError, Fleet
-from catalog.bench.faults.witnesses import Follower, Receiver
+from catalog.bench.faults.witnesses import Follower, Receiver, Sealed
 from catalog.bench.faults.world import Pushed, Tree, truth_of, usual_trees
 from catalog.bench.git_server import serving
 from catalog.bench.servers import PostgreSQL, Redis, postgresql, redis_server
@@ -205,9 +205,12 @@ class Stage:
 
     def _hear_witnesses(self) -> None:
         """Whoever follows the events has time to catch up; then each must have got what there was to get."""
-        sealed = [tuple(row) for row in self.fleet.ask("sealed")]
+        sealed: list[Sealed] = [tuple(row) for row in self.fleet.ask("sealed")]
         until = time.monotonic() + SETTLE
-        witnesses = {"feed over HTTP": self.follower, "webhook": self.receiver}
+        witnesses: dict[str, Follower | Receiver] = {
+            "feed over HTTP": self.follower,
+            "webhook": self.receiver,
+        }
         while not all(one.has_all(sealed) for one in witnesses.values()) and time.monotonic() < until:
             time.sleep(0.3)
         self.follower.stop()

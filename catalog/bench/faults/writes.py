@@ -123,11 +123,12 @@ class Keeping(Usual):
     def post(self, path: str, body: Any = None) -> httpx.Response:
         """A POST that is sent again under the same key until it is answered; answered ones now and then as well."""
         headers = {"Idempotency-Key": str(UUID(int=self.random.getrandbits(128)))}
+        answer = self.client.ask("POST", path, body, headers)
         for _ in patiently(f"POST {path}"):
-            answer = self.client.ask("POST", path, body, headers)
             # A process that was killed leaves its mark for a minute.
             if answer.status_code != 409 or "api.idempotency.under-way" not in answer.text:
                 break
+            answer = self.client.ask("POST", path, body, headers)
         if answer.is_success and self.random.random() < 0.3:
             again = self.client.ask("POST", path, body, headers)
             if (again.status_code, again.content) != (answer.status_code, answer.content):
