@@ -79,7 +79,7 @@ class Receiver:
     def __init__(self) -> None:
         self.arrived: list[str] = []
         self.wrong: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.address = f"127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -129,6 +129,11 @@ class Receiver:
                 """Nobody reads it."""
 
         return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A sender that was killed leaves its connection broken: what it sent again is what counts."""
 
 
 def differing(seen: list[str], events: list[Sealed]) -> list[str]:
