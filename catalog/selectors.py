@@ -207,8 +207,15 @@ def visible_refs(viewer: Viewer, refs: Collection[str]) -> set[str]:
 
 
 def visible_source_names(viewer: Viewer, names: Collection[str]) -> set[str]:
-    """Of these names, those of sources that the viewer may see."""
-    return set(Source.objects.visible_to(viewer).filter(name__in=names).values_list("name", flat=True))
+    """Of these names, those of sources that the viewer may see; for staff also those of sources that are gone.
+
+    Otherwise a reader that is late would miss what happened to a source before it was removed.
+    """
+    found = set(Source.objects.visible_to(viewer).filter(name__in=names).values_list("name", flat=True))
+    if viewer.is_staff and len(found) < len(set(names)):
+        rows = Source.objects.unrestricted("which sources are gone").filter(name__in=names)
+        found |= set(names) - set(rows.values_list("name", flat=True))
+    return found
 
 
 # --- bulk operations

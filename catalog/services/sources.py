@@ -48,6 +48,14 @@ def location_ref_of(source_type: str, target: str) -> str:
     return generated_ref(_location_type(source_type), target)
 
 
+def _free_location_ref(source: Source) -> str:
+    """Of a source's Location: by its target, unless one that was pointed elsewhere has that for its own still."""
+    ref = location_ref_of(source.type, source.target)
+    same = Source.objects.unrestricted("who has this Location").filter(entity_ref=ref)
+    moved = same.exclude(type=source.type, target=source.target).exists()
+    return location_ref_of(source.type, f"{source.target}#{source.pk}") if moved else ref
+
+
 def check_source(source: Source) -> None:
     """Refuse a target that can be none, or that may not be registered in this way.
 
@@ -159,7 +167,7 @@ def create_source(
         name=name or _free_name(target),
         **values,
     )
-    source.entity_ref = location_ref_of(type, target)
+    source.entity_ref = _free_location_ref(source)
     check_source(source)
     try:
         with transaction.atomic():

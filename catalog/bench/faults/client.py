@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -35,24 +36,32 @@ class Client:
         self._local = threading.local()
         logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each request helps nobody here
 
-    def ask(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response:
         """The answer to a request that may be sent twice.
+
+        Args:
+            body: JSON, or bytes as they are to be sent.
 
         Raises:
             NoAnswerError: none within two minutes.
         """
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            answer = self.once(method, path, body)
+            answer = self.once(method, path, body, headers)
             if answer is not None and answer.status_code < 500:
                 return answer
             time.sleep(0.1)
         raise NoAnswerError(f"{method} {path} was not answered in {PATIENCE:.0f} s.")
 
-    def once(self, method: str, path: str, body: Any = None) -> httpx.Response | None:
+    def once(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> httpx.Response | None:
         """Ask once; None where the connection broke before the answer was whole."""
+        sent: dict[str, Any] = {"content": body} if isinstance(body, bytes) else {"json": body}
         try:
-            answer = self._connection().request(method, path, json=body)
+            answer = self._connection().request(method, path, headers=headers, **sent)
         except httpx.TransportError:
             self.counts["cut off"] += 1
             self._drop()

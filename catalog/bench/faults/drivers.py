@@ -20,7 +20,7 @@ from urllib.parse import quote
 import orjson
 
 from catalog.bench.faults.client import Client
-from catalog.bench.faults.world import Thing, Tree
+from catalog.bench.faults.world import Pushed, Thing, Tree
 
 REFRESH = "/api/catalog/refresh"
 LOCATIONS = "/api/catalog/locations"
@@ -31,11 +31,14 @@ class Place:
     """Where a driver works.
 
     Attributes:
+        trees: sources that are read on a schedule or when somebody asks.
+        pushed: a repository that is read when its host says that something was pushed, and never else.
         files: an address that serves ``folder`` to the installation.
     """
 
     client: Client
     trees: list[Tree]
+    pushed: Pushed
     folder: Path
     files: str
     seed: int
@@ -64,6 +67,9 @@ class Driver(Protocol):
     def locations(self) -> list[str]:
         """Targets that have to be registered over REST, and no others of this driver."""
 
+    def verify(self) -> list[str]:
+        """What is wrong once everything is quiet, beside the catalog itself: what clients can find out."""
+
 
 DRIVERS: dict[str, Callable[[Place], Driver]] = {}
 
@@ -78,7 +84,9 @@ def driver(name: str) -> Callable[[type[Any]], type[Any]]:
     return register
 
 
-class _Usual:
+class Usual:
+    """What most loads have in common."""
+
     pause = 0.25
 
     def __init__(self, place: Place) -> None:
@@ -95,9 +103,12 @@ class _Usual:
     def locations(self) -> list[str]:
         return []
 
+    def verify(self) -> list[str]:
+        return []
+
 
 @driver("files")
-class Files(_Usual):
+class Files(Usual):
     """Changes files of sources. Sources without a schedule are asked for a reading until that is acknowledged."""
 
     def step(self) -> str:
@@ -123,7 +134,7 @@ def refresh(client: Client, name: str) -> None:
 
 
 @driver("registrations")
-class Registrations(_Usual):
+class Registrations(Usual):
     """Registers addresses over REST, changes what stands there, points registrations elsewhere, removes them."""
 
     pause = 0.5
@@ -215,7 +226,7 @@ def refresh_or_wait(client: Client, name: str) -> None:
 
 
 @driver("deletions")
-class Deletions(_Usual):
+class Deletions(Usual):
     """Deletes entities by hand that are still declared: each comes back as a new one, so the truth is the same."""
 
     pause = 1.0

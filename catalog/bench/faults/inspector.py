@@ -118,6 +118,14 @@ class Inspector:
             + AuditEvent.objects.unrestricted("bench").filter(position=None).count()
         )
 
+    def sealed(self) -> list[tuple[str, str, str]]:
+        """(id, type, subject) of each event that has a position, in order."""
+        from portal.events.models import Event
+        from portal.events.services.messages import message_id
+
+        rows = Event.objects.unrestricted("bench").exclude(position=None).order_by("position")
+        return [(message_id(uid), kind, ref) for uid, kind, ref in rows.values_list("uid", "type", "subject")]
+
     def faults(self) -> dict[str, list[str]]:
         from catalog.bench.faults.checks import faults
 

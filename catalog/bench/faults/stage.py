@@ -16,15 +16,20 @@ from typing import Any
 
 import orjson
 
+from catalog.bench.faults import bulks, pushes, writes
 from catalog.bench.faults.client import Client, NoAnswerError
 from catalog.bench.faults.drivers import DRIVERS, Driver, FileServer, Place
 from catalog.bench.faults.processes import LEASE, AwayError, Fleet
-from catalog.bench.faults.world import Tree, truth_of, usual_trees
+from catalog.bench.faults.witnesses import Follower, Receiver, Sealed
+from catalog.bench.faults.world import Pushed, Tree, truth_of, usual_trees
+from catalog.bench.git_server import serving
 from catalog.bench.servers import PostgreSQL, Redis, postgresql, redis_server
 
 #: Seconds in which the catalog has to come to the truth by itself once everything runs again.
 SETTLE = 120.0
 Say = Callable[[str], None]
+#: Modules with loads, which register themselves.
+LOADS = (bulks, pushes, writes)
 
 
 @dataclass
@@ -74,13 +79,16 @@ class Stage:
         self,
         fleet: Fleet,
         trees: list[Tree],
+        pushed: Pushed,
         files: FileServer,
+        receiver: Receiver,
         outcome: Outcome,
         say: Say,
         postgresql: PostgreSQL | None = None,
         redis: Redis | None = None,
     ) -> None:
         self.fleet, self.trees, self.outcome, self.say = fleet, trees, outcome, say
+        self.pushed, self.receiver = pushed, receiver
         self.postgresql, self.redis = postgresql, redis
         self.random = random.Random(outcome.seed)  # noqa: S311  (no secret)
         self.steps: Counter[str] = Counter()
@@ -89,6 +97,7 @@ class Stage:
         self._threads: list[threading.Thread] = []
         self._files = files
         self.client: Client
+        self.follower: Follower
         self.drivers: list[Driver] = []
 
     def set_up(self, *, pages: bool) -> None:
@@ -99,14 +108,16 @@ class Stage:
         self.fleet.manage("user", "create", "bench", "--staff", "--password", typed=f"{self.password}\n")
         made = self.fleet.manage_json("token", "create", "--user", "bench", "--name", "bench")
         listed = self.fleet.folder / "sources.yaml"
-        listed.write_bytes(orjson.dumps({"sources": [tree.source for tree in self.trees]}))
+        listed.write_bytes(orjson.dumps({"sources": [tree.source for tree in [*self.trees, self.pushed]]}))
         self.fleet.manage("source", "apply", "--file", str(listed))
         self.fleet.start()
         self.fleet.start_inspector()
         self.client = Client(self.fleet.port, str(made["token"]))
-        place = Place(
-            self.client, self.trees, self.fleet.folder / "served", self._files.address, self.outcome.seed
-        )
+        self.receiver.subscribe(self.client)
+        self.follower = Follower(self.client)
+        self.follower.start()
+        served, seed = self.fleet.folder / "served", self.outcome.seed
+        place = Place(self.client, self.trees, self.pushed, served, self._files.address, seed)
         self.drivers = [one for make in DRIVERS.values() if (one := make(place)).is_there()]
         self.wait_for_truth("first reading")
 
@@ -174,6 +185,7 @@ class Stage:
         until = time.monotonic() + 30
         while self.fleet.ask("waiting") and time.monotonic() < until:
             time.sleep(0.3)
+        self._hear_witnesses()
         after = self.fleet.ask("counts")
         for name in ("entities", "versions closed", "removals"):
             if before[name] != after[name]:
@@ -183,9 +195,28 @@ class Stage:
         self.outcome.note("lost (after reading all anew)", self.fleet.ask("differences", **self.truth()))
         for kind, texts in self.fleet.ask("faults").items():
             self.outcome.note(kind, texts)
+        for driver in self.drivers:
+            self.outcome.note(f"as {type(driver).__name__.lower()} found it", driver.verify())
         self.outcome.note("unclear answers", [f"{k}: {v}" for k, v in self.client.faults.items()])
         requests = {f"requests {name}": count for name, count in self.client.counts.items()}
-        self.outcome.counts = {**after, "steps": sum(self.steps.values()), **requests}
+        arrived = self.receiver.arrived
+        sent = {"sent": len(arrived), "sent again": len(arrived) - len(set(arrived))}
+        self.outcome.counts = {**after, "steps": sum(self.steps.values()), **sent, **requests}
+
+    def _hear_witnesses(self) -> None:
+        """Whoever follows the events has time to catch up; then each must have got what there was to get."""
+        sealed: list[Sealed] = [tuple(row) for row in self.fleet.ask("sealed")]
+        until = time.monotonic() + SETTLE
+        witnesses: dict[str, Follower | Receiver] = {
+            "feed over HTTP": self.follower,
+            "webhook": self.receiver,
+        }
+        while not all(one.has_all(sealed) for one in witnesses.values()) and time.monotonic() < until:
+            time.sleep(0.3)
+        self.follower.stop()
+        for name, witness in witnesses.items():
+            self.outcome.note(name, witness.missed(sealed))
+        self._wait_for_jobs()
 
     def _wait_for_jobs(self) -> None:
         until = time.monotonic() + 3 * LEASE + 60
@@ -226,15 +257,20 @@ def stage(
         redis = stack.enter_context(redis_server()) if broker == "redis" else None
         files = FileServer(folder / "served")
         stack.callback(files.close)
+        receiver = Receiver()
+        stack.callback(receiver.close)
+        host = stack.enter_context(serving(folder / "git"))
         fleet = Fleet(
             folder,
             server.url if server else f"sqlite:///{home}/callboard.sqlite3",
             redis_url=redis.url if redis else "",
-            reach=files.address.removeprefix("http://"),
+            reach=",".join((files.address.removeprefix("http://"), receiver.address, host)),
             data=home,
         )
         stack.callback(fleet.stop)
-        made = Stage(fleet, usual_trees(folder / "sources", seed), files, outcome, say, server, redis)
+        pushed = Pushed(folder / "git" / "pushed", f"http://{host}/pushed/.git", seed + 6)
+        trees = usual_trees(folder / "sources", seed)
+        made = Stage(fleet, trees, pushed, files, receiver, outcome, say, server, redis)
         made.set_up(pages=pages)
         yield made
         outcome.seconds = time.monotonic() - started

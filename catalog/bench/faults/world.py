@@ -206,6 +206,22 @@ class Repository(Tree):
         subprocess.run(["git", *arguments], cwd=self.folder, env=quiet, check=True, capture_output=True)
 
 
+class Pushed(Repository):
+    """The same on a host that serves it over HTTP.
+
+    Args:
+        address: at which the host serves the folder.
+    """
+
+    def __init__(self, folder: Path, address: str, seed: int) -> None:
+        self.address = address
+        super().__init__("pushed", folder, seed, names("pushed"))
+
+    @property
+    def source(self) -> dict[str, Any]:
+        return {**super().source, "target": self.address}
+
+
 def names(prefix: str, count: int = 60) -> tuple[str, ...]:
     return tuple(f"{prefix}-{number}" for number in range(count))
 

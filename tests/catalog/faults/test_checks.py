@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -14,18 +15,32 @@ from django.db.models import F
 from django.utils import timezone
 
 from catalog.bench.faults.checks import differences, faults
+from catalog.bench.faults.witnesses import Sealed, differing
 from catalog.bench.faults.world import Repository, Tree, names, truth_of
-from catalog.models import Entity, EntityDocument, Relation, Revision, Source, Sync
+from catalog.models import (
+    BulkItem,
+    BulkOperation,
+    Entity,
+    EntityDocument,
+    KeptDocument,
+    Relation,
+    Revision,
+    Source,
+    Sync,
+    SyncCount,
+)
+from portal.access.models import IdempotentAnswer
 from portal.access.querysets import RestrictedQuerySet
 from portal.audit.models import AuditEvent
 from portal.audit.services import seal as seal_audit
-from portal.events.models import Event
+from portal.events.models import Delivery, Event, Subscription
 from portal.events.services import seal
 from portal.jobs.models import Job
 from tests.factories.sources import Folder, component
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOP = "component:default/shop"
+NOW = timezone.now()
 
 
 @pytest.fixture
@@ -103,6 +118,50 @@ def change_the_record() -> None:
         cursor.execute("UPDATE audit_auditevent SET actor = 'somebody else' WHERE id = %s", [first.pk])
 
 
+def count_a_reading_twice() -> None:
+    rows(SyncCount).update(count=F("count") + 1)
+
+
+def make_nothing_of_a_text() -> None:
+    KeptDocument.objects.create(
+        source=rows(Source).get(), ref="component:default/lost", text="{}", written_at=NOW, written_by="test"
+    )
+
+
+def write_a_version_twice() -> None:
+    entity = rows(Entity).get(ref=SHOP)
+    for _ in range(2):
+        BulkItem.objects.create(
+            operation=BulkOperation.objects.create(verb="set", state="done", finished_at=NOW),
+            position=0, ref=SHOP, subject=entity.uid, outcome="done", effect="changed",
+            before_number=entity.revision - 1, after_number=entity.revision,
+        )  # fmt: skip
+
+
+def leave_an_operation() -> None:
+    BulkOperation.objects.create(verb="set")
+
+
+def leave_a_request() -> None:
+    IdempotentAnswer.objects.create(
+        actor="test", key="1", digest="", created_at=NOW, lease_until=NOW, expires_at=NOW + timedelta(days=1)
+    )
+
+
+def leave_a_letter() -> None:
+    to = Subscription.objects.create(name="one", url="http://127.0.0.1/", secret="x")
+    Delivery.objects.create(
+        subscription=to,
+        message_id=uuid4(),
+        position=1,
+        type="a",
+        subject="b",
+        state="dead",
+        first_at=NOW,
+        last_at=NOW,
+    )
+
+
 @pytest.mark.parametrize(
     ("spoil", "kinds"),
     [
@@ -116,6 +175,12 @@ def change_the_record() -> None:
         (leave_a_mark, ["books of sources"]),
         (leave_a_sync, ["books of sources"]),
         (change_the_record, ["audit"]),
+        (count_a_reading_twice, ["readings"]),
+        (make_nothing_of_a_text, ["kept texts"]),
+        (write_a_version_twice, ["operations"]),
+        (leave_an_operation, ["operations"]),
+        (leave_a_request, ["answers"]),
+        (leave_a_letter, ["deliveries"]),
     ],
 )
 def test_a_fault_is_found(folder: Folder, spoil: Callable[[], None], kinds: list[str]) -> None:
@@ -157,3 +222,9 @@ def test_the_better_source_has_a_contended_name(tmp_path: Path) -> None:
     truth = truth_of([first, second])
     both = first.truth().keys() & second.truth().keys()
     assert both and {truth[ref]["source"] for ref in both} == {"second"}
+
+
+@pytest.mark.parametrize("seen", [["a"], ["a", "b", "b"], ["b", "a"], ["a", "b", "c"]])
+def test_a_witness_names_what_was_missed_doubled_or_out_of_order(seen: list[str]) -> None:
+    events: list[Sealed] = [("a", "kind", "one"), ("b", "kind", "two")]
+    assert differing(seen, events) and differing(["a", "b"], events) == []
