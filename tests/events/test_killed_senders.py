@@ -59,7 +59,9 @@ def test_a_sender_that_is_killed_at_any_moment_loses_nothing_and_repeats_under_t
                 process.kill()
             process.wait()
             soon(subscription)
-        received = [(seen.headers["webhook-id"], json.loads(seen.body)["subject"]) for seen in server.seen]
+        # A sender that was killed in the middle of a request leaves a body that is cut off: nothing was received.
+        whole = [seen for seen in server.seen if len(seen.body) == int(seen.headers["content-length"])]
+        received = [(seen.headers["webhook-id"], json.loads(seen.body)["subject"]) for seen in whole]
     firsts = list(dict.fromkeys(received))
     assert [subject for _, subject in firsts] == [str(n) for n in range(EVENTS)], "each arrives, in order"
     assert len({message for message, _ in firsts}) == EVENTS, "and under one id"
