@@ -245,11 +245,17 @@ class _Sender:
         DELIVERIES.labels(names.get(state, "failed")).inc()
 
     def _switch_off_where_hopeless(self, subscription: Subscription, outcome: Outcome, now: datetime) -> None:
+        # Not the receiver's own words, which anybody may have put there: this goes into log, record and feed.
         if outcome.over:
-            self._switch_off(subscription, f"The receiver wants no more events. {outcome.error}")
+            self._switch_off(
+                subscription, f"The receiver wants no more events: it answered with status {outcome.status}."
+            )
         elif subscription.failing_since is not None and now - subscription.failing_since >= FAILING:
             days = (now - subscription.failing_since).days
-            self._switch_off(subscription, f"No delivery has succeeded for {days} days. {outcome.error}")
+            answered = f"answered with status {outcome.status}" if outcome.status else "did not answer"
+            self._switch_off(
+                subscription, f"No delivery has succeeded for {days} days: the receiver {answered}."
+            )
 
     def _switch_off(self, subscription: Subscription, reason: str) -> None:
         """Off, with the reason where a person sees it, a record and an event."""
