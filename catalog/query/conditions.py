@@ -90,6 +90,8 @@ Condition = Has | Valued | Among | StartsWith | Contains | Related | Column | Al
 
 #: Parts that one conjunction or disjunction may have; SQLite refuses expressions deeper than a thousand.
 WIDEST = 500
+#: Targets of a relation that leave few entities.
+FEW = 3
 
 EVERYTHING = All(())
 NOTHING = AnyOf(())
@@ -178,3 +180,16 @@ def leaves(condition: Condition) -> Iterator[Condition]:
 def is_volatile(condition: Condition) -> bool:
     """Whether its answer may change without a publication."""
     return any(isinstance(leaf, Column) and leaf.name in VOLATILE for leaf in leaves(condition))
+
+
+def names_relation(condition: Condition) -> bool:
+    """Whether everything that fits has a relation to one of a few targets, such as one owner."""
+    match condition:
+        case All(parts):
+            return any(names_relation(part) for part in parts)
+        case Related(_, targets):
+            return targets is not None and len(targets) <= FEW
+        case Among(key, values):
+            return key.startswith("relations.") and len(values) <= FEW
+        case _:
+            return False

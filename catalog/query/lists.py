@@ -103,10 +103,13 @@ def _directed(columns: Sequence[str], descending: bool) -> str:
     return ", ".join(f"{column} {'DESC' if descending else 'ASC'}" for column in columns)
 
 
-def listing_by(order: Order | None, condition: Sql, dictionary: Dictionary) -> Listing:
+def listing_by(order: Order | None, condition: Sql, dictionary: Dictionary, *, few: bool = False) -> Listing:
     """Entities that fit ``condition`` in a stock order; without one by uid, which is random but stays.
 
     Entities without a value are left out, one with several is listed once for each.
+
+    Args:
+        few: it leaves so few that finding all of them costs less than walking the order until a page is full.
     """
     entities = Sql("catalog_entity e")
     if order is None:
@@ -115,7 +118,7 @@ def listing_by(order: Order | None, condition: Sql, dictionary: Dictionary) -> L
     if key == UID:
         return Listing(entities, None, condition, descending)
     if key in ENTITY_COLUMNS:
-        return Listing(entities, f"e.{ENTITY_COLUMNS[key]}", condition, descending)
+        return Listing(entities, f"e.{ENTITY_COLUMNS[key]}", condition, descending, gathered=few)
     if key.startswith(RELATION):
         types = dictionary.types(key.removeprefix(RELATION))
         kind = concat(one_of("r.type", types), COMPARABLE) if types else FALSE

@@ -23,6 +23,7 @@ from catalog.query.conditions import (
     all_of,
     is_volatile,
     leaves,
+    names_relation,
     selection,
 )
 from catalog.query.cursor import StockCursor, TextFilter
@@ -277,7 +278,9 @@ class EntityQuery:
         if limit == 0:
             return DocumentPage([], total)
         dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
-        listing = listing_by(order, self._seen(self.condition), dictionary)
+        listing = listing_by(
+            order, self._seen(self.condition), dictionary, few=names_relation(self.condition)
+        )
         backwards = cursor is not None and cursor.backwards
         position = cursor.values if cursor else None
         rows = listing.read(limit=limit + 1, offset=offset, position=position, backwards=backwards)
@@ -315,7 +318,9 @@ class EntityQuery:
         """Keys of all entities in the order of the list, for ``texts``."""
         order = self._stock_order()
         dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
-        return listing_by(order, self._seen(self.condition), dictionary).numbers()
+        return listing_by(
+            order, self._seen(self.condition), dictionary, few=names_relation(self.condition)
+        ).numbers()
 
     def numbers_by_all(
         self, orders: Sequence[Order], *, limit: int | None, offset: int

@@ -19,7 +19,19 @@ from catalog.query import (
     parse_filters,
     parse_predicate,
 )
-from catalog.query.conditions import EVERYTHING, NOTHING, Among, AnyOf, Has, Not, any_of
+from catalog.query.conditions import (
+    EVERYTHING,
+    FEW,
+    NOTHING,
+    All,
+    Among,
+    AnyOf,
+    Has,
+    Not,
+    Related,
+    any_of,
+    names_relation,
+)
 from catalog.query.memory import memory
 from catalog.query.predicates import matches_row
 from portal.access import querysets
@@ -432,3 +444,19 @@ def test_facets_apart_leave_out_their_own_filter() -> None:
         ("API", 1),
         ("Component", 5),
     ]
+
+
+def test_a_list_of_one_owner_is_found_whole_before_it_is_sorted() -> None:
+    """Else PostgreSQL walks the order through the whole catalog until a page of a small team is full."""
+    one = All((Among("kind", ("component",)), Among("relations.ownedby", ("group:default/pay",))))
+    assert names_relation(one)
+    assert names_relation(Related("ownedby", ("group:default/pay",)))
+    many = tuple(f"group:default/{n}" for n in range(FEW + 1))
+    for other in (
+        Among("kind", ("component",)),
+        Related("ownedby"),
+        Related("ownedby", many),
+        AnyOf((one,)),
+        Not(one),
+    ):
+        assert not names_relation(other)
