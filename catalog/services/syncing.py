@@ -19,7 +19,7 @@ from catalog.ingest.records import FileRecord, engine_fingerprint
 from catalog.ingest.remote import RemoteReading
 from catalog.ingest.sources import Known, ReadSession
 from catalog.kinds import KindRegistry
-from catalog.models import Entity, Source, Sync
+from catalog.models import AttributeValue, Entity, EntityAttribute, EntityDocument, Relation, Source, Sync
 from catalog.selectors import known_files
 from catalog.services.files import remember_files
 from catalog.services.findings import findings_of, replace_contenders
@@ -41,6 +41,7 @@ from catalog.services.versions import wait_for_publications
 from portal.audit.services import record
 from portal.connections.gates import ConnectionGate
 from portal.connections.selectors import host_configs
+from portal.core.bulk import refresh_statistics
 from portal.core.errors import CallboardError, NotFoundError
 from portal.core.process import CancelledError
 from portal.events.services import publish as publish_events
@@ -50,6 +51,8 @@ from portal.jobs.running import JobContext, LostLeaseError
 REASON = "a sync reads for the system"
 KEPT_SYNCS = 50
 TURN_SECONDS = 0.1
+#: New entities of one reading after which the database is told what is there now.
+MANY = 5_000
 #: Stands for the version of a source while a sync writes; followed by its number.
 WRITING = "writing:"
 
@@ -327,6 +330,8 @@ def _publish_found(
         inherit=inherit,
         gather=gather,
     )
+    if counts.added >= MANY:
+        refresh_statistics(Entity, EntityDocument, Relation, EntityAttribute, AttributeValue)
     steps.end("written")
     with context.writing():
         note_held(source, held, sync.pk)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 from django.utils import timezone
 
 from catalog.models import (
@@ -21,6 +21,7 @@ from catalog.models import (
     Source,
     Sync,
 )
+from catalog.services import syncing
 from catalog.services.publishing import remove_entity
 from catalog.services.sources import delete_source, request_sync, update_source
 from portal.access.models import Membership, Principal
@@ -456,3 +457,21 @@ def test_a_problem_of_an_entity_that_was_never_accepted_goes_to_the_owner_it_nam
         (2, "component:default/stock", ""),
         (3, "", ""),
     }
+
+
+@pytest.mark.database("postgresql")
+def test_after_many_new_entities_the_database_knows_what_is_there(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(syncing, "MANY", 3)
+
+    def known() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_stats WHERE tablename = 'catalog_entity'")
+            return int(cursor.fetchone()[0])
+
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM pg_statistic WHERE starelid = 'catalog_entity'::regclass")
+    folder.write("many.yaml", *(component(f"c{n}") for n in range(5)))
+    folder.sync()
+    assert known() > 0
