@@ -10,7 +10,10 @@ from portal.core.fields import CodePointField
 
 
 class MissingTarget(models.Model):
-    """A reference that at least one entity points to and that is no entity.
+    """A reference that stands in a relation and is no entity.
+
+    The other end of the relation need not be one either: an entity that cannot be shown has relations, too. Whoever
+    counts what leads nowhere for somebody asks for ``references.missing_targets``.
 
     Written by the publications that make it so or end it, in their transactions.
     """

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from django.db.models import Count, Value
 
-from catalog.models import MissingTarget, Problem, Source
+from catalog.models import Problem, Source
 from catalog.query.conflicts import Conflicts
 from catalog.query.freshness import SourceTime
 from catalog.query.query import UNREAD, EntityQuery
-from catalog.query.references import References
+from catalog.query.references import References, missing_targets
 from catalog.query.reliability import (
     FAILING_AFTER,
     FreshnessShares,
@@ -133,7 +133,7 @@ def missing_target_count(viewer: Viewer) -> int:
     """References that lead nowhere. One statement."""
     references = References(viewer)
     if references.scope.is_everything:
-        return int(MissingTarget.objects.visible_to(viewer).count())
+        return missing_targets(viewer).count()
     return references.counts()[0]
 
 
@@ -164,7 +164,7 @@ def _problems_and_missing(viewer: Viewer) -> tuple[dict[str, int], int]:
     severities = Problem.objects.visible_to(viewer).order_by().values_list("severity").annotate(n=Count("pk"))
     if not scope_of(viewer).is_everything:
         return dict(severities), missing_target_count(viewer)
-    missing = MissingTarget.objects.visible_to(viewer).order_by().values(severity=Value(_MISSING))
+    missing = missing_targets(viewer).order_by().values(severity=Value(_MISSING))
     both = dict(severities.union(missing.annotate(n=Count("pk")).values_list("severity", "n"), all=True))
     return {word: count for word, count in both.items() if word != _MISSING}, both.get(_MISSING, 0)
 

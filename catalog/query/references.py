@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.db.models import Exists, OuterRef, QuerySet
+
+from catalog.models import Entity, MissingTarget, Relation
 from catalog.query.dictionary import is_storable
 from catalog.query.scope import Scope, scope_of
 from catalog.query.sql import TRUE, Sql, concat, fetch, fetch_one, join, one_of
@@ -36,6 +39,14 @@ def pointing_to_nothing(scope: Scope, alias: str) -> Sql:
         )
     pointers = f"SELECT 1 FROM catalog_relation r WHERE r.source_ref = {alias}.ref AND "
     return concat(f"EXISTS ({pointers}", _unseen(scope), ")")
+
+
+def missing_targets(viewer: Viewer) -> QuerySet[MissingTarget]:
+    """What entities point to and is none, for a viewer who sees all entities."""
+    reason = "the viewer sees all entities"
+    pointers = Entity.objects.unrestricted(reason).filter(ref=OuterRef("target_ref"))
+    pointed = Relation.objects.unrestricted(reason).filter(Exists(pointers), source_ref=OuterRef("ref"))
+    return MissingTarget.objects.visible_to(viewer).filter(Exists(pointed))
 
 
 @dataclass(frozen=True, slots=True)

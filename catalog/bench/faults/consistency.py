@@ -30,13 +30,10 @@ def contradictions() -> Iterator[str]:
         shown.setdefault(source, set()).add((kind, target))
         if by_id.get(origin) == source:
             declared.setdefault(origin, []).append((kind, target))
-    refs = {row.ref for row in rows}
-    nothing = {
-        target for ref, pairs in shown.items() if ref in refs for _, target in pairs if target not in refs
-    }
+    nothing = shown.keys() - {row.ref for row in rows}
     stored = set(MissingTarget.objects.unrestricted(REASON).values_list("ref", flat=True))
     for ref in sorted(stored ^ nothing):
-        yield f"{ref} is {'not ' if ref in stored else ''}pointed to and nothing"
+        yield f"{ref} is {'not ' if ref in stored else ''}in a relation and nothing"
     attributes = _stored_attributes()
     for gone in attributes.keys() - ids:
         yield f"attributes of entity {gone}, which is gone"

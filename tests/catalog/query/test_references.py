@@ -12,6 +12,7 @@ from django.test import Client
 
 from catalog.models import Entity, MissingTarget
 from catalog.query import EntityQuery
+from catalog.query.health import health_report, missing_target_count
 from catalog.query.references import References
 from portal.access import querysets
 from portal.access.models import User
@@ -181,3 +182,18 @@ def test_the_kept_rows_are_no_more_than_what_is_missing() -> None:
     assert MissingTarget.objects.unrestricted("test").count() == 1
     store([document("b")])
     assert MissingTarget.objects.unrestricted("test").count() == 0
+
+
+def test_what_only_an_entity_that_cannot_be_shown_points_to_counts_nowhere(folder: Folder) -> None:
+    """Stock cannot show an entity with two spellings of a key; its relations are there all the same."""
+    folder.write(
+        "a.yaml",
+        component("shown", owner="nobody")
+        + "---\n"
+        + component("clash", extra="labels: {a: x, A: y}", owner="none"),
+    )
+    folder.sync()
+    assert_catalog_is_consistent()
+    assert missing(SYSTEM) == {"group:default/nobody": 1}
+    assert missing_target_count(SYSTEM) == 1
+    assert health_report(SYSTEM).numbers["missing_targets"] == 1
