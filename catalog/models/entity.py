@@ -88,6 +88,8 @@ class Entity(models.Model):
             models.Index(fields=("kind", "label", "ref"), name="catalog_entity_list"),
             models.Index(fields=("label", "ref"), name="catalog_entity_label"),
             models.Index(fields=("kind", "name", "uid"), name="catalog_entity_kind_name"),
+            # On PostgreSQL name and label have an index for substrings, too: migration 0010.
+            models.Index(fields=("name", "uid"), include=("id", "label"), name="catalog_entity_name"),
             models.Index(fields=("owner_ref", "kind"), name="catalog_entity_owner"),
             models.Index(fields=("system_ref",), name="catalog_entity_system"),
             models.Index(fields=("-changed_at",), name="catalog_entity_changed"),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,13 +25,24 @@ from catalog.query.conditions import (
     StartsWith,
     Valued,
 )
-from catalog.query.dictionary import ENTITY_COLUMNS, RELATION, TEXT_COLUMNS, UID, Dictionary, is_storable
+from catalog.query.dictionary import (
+    ENTITY_COLUMNS,
+    NAME,
+    RELATION,
+    RELATION_COLUMNS,
+    TEXT_COLUMNS,
+    TITLE,
+    UID,
+    Dictionary,
+    is_storable,
+)
 from catalog.query.freshness import STALE, stale_condition
 from catalog.query.references import NOTHING, pointing_to_nothing
 from catalog.query.sql import FALSE, TRUE, Sql, concat, join, like, one_of, parse_uid, uid_as_text, uid_value
 
 #: Longer values are in the index without their text.
 LONGEST_VALUE = 200
+_INDEXED = re.compile(r"[^\W_]{3}")
 _NEGATED = {"TRUE": FALSE, "FALSE": TRUE}
 
 
@@ -124,8 +136,9 @@ def _among(key: str, values: tuple[str, ...], dictionary: Dictionary, alias: str
         return indexed
     # The row is read anyway; the index is only asked where its column says nothing.
     column = f"{alias}.{TEXT_COLUMNS[key]}"
-    plain = concat(f"({column} IS NOT NULL AND ", one_of(column, values), ")")
-    return _combine([plain, concat(f"({column} IS NULL AND ", indexed, ")")], every=False)
+    return _combine(
+        [_is_one_of(column, values), concat(f"({column} IS NULL AND ", indexed, ")")], every=False
+    )
 
 
 def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str, *, anywhere: bool) -> Sql:
@@ -135,8 +148,16 @@ def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str
     pattern = like(text, anywhere=anywhere)
     found: list[Sql] = []
     numbers: list[int] = []
+    labelled = anywhere and NAME in keys and TITLE in keys
+    # The index for substrings knows runs of three letters. PostgreSQL would read all of it for shorter ones, so these
+    # are asked in a way that it cannot answer.
+    index = "" if not anywhere or _INDEXED.search(text) else " || ''"
     for key in keys:
-        if key in ENTITY_COLUMNS:
+        if key == TITLE and labelled:
+            found.append(_label_matching(concat(index, pattern), dictionary, alias))
+        elif key == NAME:
+            found.append(concat(f"{alias}.name{index}", pattern))
+        elif key in ENTITY_COLUMNS:
             found.append(concat(f"{alias}.{ENTITY_COLUMNS[key]}", pattern))
         elif key == UID:
             found.append(concat(uid_as_text(f"{alias}.uid"), pattern))
@@ -155,10 +176,23 @@ def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str
     return _combine(found, every=False)
 
 
+def _label_matching(pattern: Sql, dictionary: Dictionary, alias: str) -> Sql:
+    """For titles, where names are searched too: the column ``label`` holds either, and has an index for substrings.
+
+    A long label may be (the beginning of) a title that is too long to be searched; lengths of values are in UTF-16.
+    """
+    titled = _has(TITLE, dictionary, alias, valued=True)
+    whole = _combine([Sql(f"LENGTH({alias}.label) <= {LONGEST_VALUE // 2}"), titled], every=False)
+    return concat(f"({alias}.label", pattern, " AND ", whole, ")")
+
+
 def _related(kind: str, targets: tuple[str, ...] | None, dictionary: Dictionary, alias: str) -> Sql:
     if targets is None:
         return _relation(alias, kind, dictionary)
-    wanted = one_of("r.target_ref", [t for t in targets if len(t) <= LONGEST_VALUE and is_storable(t)])
+    comparable = [t for t in targets if len(t) <= LONGEST_VALUE and is_storable(t)]
+    if comparable and dictionary.is_in_column(kind, comparable):
+        return _is_one_of(f"{alias}.{RELATION_COLUMNS[kind][1]}", comparable)
+    wanted = one_of("r.target_ref", comparable)
     return FALSE if wanted is FALSE else _relation(alias, kind, dictionary, concat(" AND ", wanted))
 
 
@@ -168,8 +202,16 @@ def _column(name: str, values: tuple[str, ...], alias: str) -> Sql:
     named = one_of(column, _column_values(name, tuple(filter(None, values))))
     if "" in values:
         return _combine([named, Sql(f"{column} IS NULL")], every=False)
-    # Not null, so that it can be negated.
-    return named if named is FALSE else concat(f"({column} IS NOT NULL AND ", named, ")")
+    return named if named is FALSE else _never_null(column, named)
+
+
+def _is_one_of(column: str, values: Sequence[Any]) -> Sql:
+    return _never_null(column, one_of(column, values))
+
+
+def _never_null(column: str, expression: Sql) -> Sql:
+    """So that it can be negated."""
+    return concat(f"({column} IS NOT NULL AND ", expression, ")")
 
 
 def _derived(name: str, values: tuple[str, ...], dictionary: Dictionary, alias: str) -> Sql:

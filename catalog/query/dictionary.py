@@ -3,22 +3,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from catalog.models.attribute import NO_VALUE
-from catalog.query.conditions import Among, Condition, Contains, Has, Related, StartsWith, Valued, leaves
+from catalog.query.conditions import (
+    FEW,
+    Among,
+    Condition,
+    Contains,
+    Has,
+    Related,
+    StartsWith,
+    Valued,
+    leaves,
+)
 from catalog.query.memory import memory
 from catalog.query.scope import Scope
 from catalog.query.sql import Sql, concat, fetch, join, one_of
 
+UID, NAME, TITLE = "metadata.uid", "metadata.name", "metadata.title"
 #: Paths that are answered from columns of ``Entity`` and never need the index.
 #: These are never empty and hold the very value.
-ENTITY_COLUMNS = {"kind": "kind", "metadata.namespace": "namespace", "metadata.name": "name"}
+ENTITY_COLUMNS = {"kind": "kind", "metadata.namespace": "namespace", NAME: "name"}
 #: Columns that hold the value where it is an ordinary text, and nothing where it is empty, a number or a list.
 TEXT_COLUMNS = {"spec.type": "type", "spec.lifecycle": "lifecycle"}
-UID = "metadata.uid"
 RELATION = "relations."
+#: Relations whose smallest target an entity has in a column: key, relation type, column.
+RELATION_COLUMNS = {"ownedby": ("ownedBy", "owner_ref"), "partof": ("partOf", "system_ref")}
 
 
 def _types_of(table: str) -> str:
@@ -35,7 +46,8 @@ _TYPES = Sql(
     "SELECT type FROM t WHERE type IS NOT NULL UNION SELECT type FROM p WHERE type IS NOT NULL"
 )
 
-Word = tuple[Literal["key", "value"], str]
+# What is looked up: a "key", a "value", or a target of one of RELATION_COLUMNS.
+Word = tuple[str, str]
 
 
 def is_indexed(key: str) -> bool:
@@ -55,6 +67,19 @@ def _is_about_relations(leaf: Condition) -> bool:
             return False
 
 
+def _related(leaf: Condition) -> Iterator[Word]:
+    """Targets of which ``is_in_column`` may be asked."""
+    match leaf:
+        case Related(kind, targets) if targets is not None:
+            pass
+        case Among(key, targets) if key.startswith(RELATION):
+            kind = key.removeprefix(RELATION)
+        case _:
+            return
+    if kind in RELATION_COLUMNS and len(targets) <= FEW:
+        yield from ((kind, target) for target in targets)
+
+
 def is_storable(text: str) -> bool:
     """PostgreSQL keeps no NUL, so nothing stored has one and asking would be an error."""
     return "\0" not in text
@@ -66,11 +91,13 @@ class Dictionary:
     Args:
         version: gives the number of the last publication, under which the process remembers what was found.
         scope: what the viewer may see.
+        past: the questions are about other tables than those of now.
     """
 
-    def __init__(self, version: Callable[[], int | None], scope: Scope) -> None:
+    def __init__(self, version: Callable[[], int | None], scope: Scope, *, past: bool = False) -> None:
         self._version = version
         self.scope = scope
+        self._past = past
         self._known: dict[Word, tuple[int, ...]] = {}
         self._types: dict[str, list[str]] | None = None
 
@@ -88,6 +115,8 @@ class Dictionary:
         for condition in conditions:
             for leaf in leaves(condition):
                 related = related or _is_about_relations(leaf)
+                if not self._past:
+                    wanted.update(_related(leaf))
                 match leaf:
                     case Has(key) | Valued(key) | StartsWith(key) if is_indexed(key):
                         wanted.add(("key", key))
@@ -116,6 +145,14 @@ class Dictionary:
     def types(self, lower: str) -> list[str]:
         """All writings of a relation type."""
         return (self._types or {}).get(lower, [])
+
+    def is_in_column(self, kind: str, targets: Sequence[str]) -> bool:
+        """Whether the entities with a relation to one of ``targets`` are those that have it in the column of
+        ``RELATION_COLUMNS``: none has it beside another one, and no other entity declares it.
+        """
+        if kind not in RELATION_COLUMNS or self.types(kind) != [RELATION_COLUMNS[kind][0]]:
+            return False
+        return all(self._known.get((kind, target)) == (0,) for target in targets)
 
     def _look_up_types(self) -> None:
         version = self._version()
@@ -156,4 +193,13 @@ def _statement(words: Sequence[Word]) -> Sql | None:
             "SELECT 'value', lower, id FROM catalog_attributevalue WHERE ", one_of("lower", values)
         )
         parts.append(concat(asked, f" AND id <> {NO_VALUE}"))
+    for sort, text in words:
+        if sort in RELATION_COLUMNS:
+            written, column = RELATION_COLUMNS[sort]
+            # Every entity with a target in the column has a relation to it, so that equal numbers are the same rows.
+            besides = (
+                "SELECT %s, %s, (SELECT COUNT(*) FROM catalog_relation WHERE type = %s AND target_ref = %s) "
+                f"- (SELECT COUNT(*) FROM catalog_entity WHERE {column} = %s)"
+            )
+            parts.append(Sql(besides, (sort, text, written, text, text)))
     return join("UNION ALL", parts) if parts else None

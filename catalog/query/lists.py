@@ -17,10 +17,11 @@ from portal.core.paging import malformed_cursor
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entity in a list: its document, and where it stands."""
+    """An entity in a list: its document, where it stands, and among how many where the list counts them."""
 
     text: str
     position: tuple[str, ...]
+    total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ class Listing:
         tables: what is read; ``e`` is the entity.
         value: the expression that is sorted by before the uid, or None for the uid alone.
         condition: which rows there are at all.
-        gathered: every row is found before any is sorted, and each once. For orders that no index has: told that few
-            rows are wanted, PostgreSQL would walk through all values of the whole catalog instead.
+        gathered: every row is found before any is sorted. For orders that no index has: told that few rows are wanted,
+            PostgreSQL would walk through all values of the whole catalog instead.
+        doubled: the tables may have a row several times; it is listed once.
     """
 
     tables: Sql
@@ -40,10 +42,16 @@ class Listing:
     condition: Sql
     descending: bool = False
     gathered: bool = False
+    doubled: bool = False
 
     @property
     def columns(self) -> list[str]:
         return [self.value, "e.uid"] if self.value else ["e.uid"]
+
+    @property
+    def counts(self) -> bool:
+        """Whether its rows know how many there are: where all are found anyway, and each is another entity."""
+        return self.gathered and not self.doubled
 
     def read(
         self, *, limit: int, offset: int = 0, position: Sequence[Any] | None = None, backwards: bool = False
@@ -62,11 +70,12 @@ class Listing:
         )
         outer = [f"p.{name}" for name in names]
         statement = concat(
-            f"SELECT d.text, {', '.join(outer)} FROM (",
+            f"SELECT d.text, p.total, {', '.join(outer)} FROM (",
             page,
             f") p JOIN catalog_entitydocument d ON d.entity_id = p.id ORDER BY {_directed(outer, descending)}",
         )
-        rows = [Row(text, (*values, uid_text(uid))) for text, *values, uid in fetch(statement)]
+        found = fetch(statement)
+        rows = [Row(text, (*values, uid_text(uid)), total) for text, total, *values, uid in found]
         return rows[::-1] if backwards else rows
 
     def numbers(self) -> list[int]:
@@ -78,12 +87,16 @@ class Listing:
     def _rows(self, names: Sequence[str], condition: Sql) -> Sql:
         selected = ", ".join(f"{column} AS {name}" for column, name in zip(self.columns, names, strict=True))
         plain = concat(
-            f"SELECT {'DISTINCT ' if self.gathered else ''}e.id, {selected} FROM ",
+            f"SELECT {'DISTINCT ' if self.doubled else ''}e.id, 0 AS total, {selected} FROM ",
             self.tables,
             " WHERE ",
             condition,
         )
-        return concat("WITH q AS MATERIALIZED (", plain, ") SELECT * FROM q") if self.gathered else plain
+        if not self.gathered:
+            return plain
+        total = "(SELECT COUNT(*) FROM q)" if self.counts else "0"
+        chosen = f") SELECT id, {total} AS total, {', '.join(names)} FROM q"
+        return concat("WITH q AS MATERIALIZED (", plain, chosen)
 
     def _beyond(self, position: Sequence[Any], side: str) -> Sql:
         if len(position) != len(self.columns) or not all(isinstance(value, str) for value in position):
@@ -124,7 +137,7 @@ def listing_by(order: Order | None, condition: Sql, dictionary: Dictionary, *, f
         kind = concat(one_of("r.type", types), COMPARABLE) if types else FALSE
         tables = Sql("catalog_entity e JOIN catalog_relation r ON r.source_ref = e.ref")
         # Both ends may have declared the relation.
-        return Listing(tables, "r.target_ref", _and(condition, kind), descending, gathered=True)
+        return Listing(tables, "r.target_ref", _and(condition, kind), descending, gathered=True, doubled=True)
     number = dictionary.key(key)
     if number is None:
         return Listing(entities, None, FALSE, descending)
@@ -134,7 +147,7 @@ def listing_by(order: Order | None, condition: Sql, dictionary: Dictionary, *, f
     )
     sorted_by = Sql(f"s.key_id = %s AND s.value_id > {NO_VALUE}", (number,))
     # Two writings of one value are one value.
-    return Listing(tables, "w.lower", _and(condition, sorted_by), descending, gathered=True)
+    return Listing(tables, "w.lower", _and(condition, sorted_by), descending, gathered=True, doubled=True)
 
 
 def _and(condition: Sql, other: Sql) -> Sql:

@@ -50,9 +50,8 @@ class PastQuery:
         }
         self.at = at
         self._parts = [EntityQuery(viewer, frame=frame, version=None, **asked) for frame in frames_at(at)]
-        words = Dictionary(
-            lambda: None, self._parts[0].scope
-        )  # what keys and values are called is the same then and now
+        # What keys and values are called is the same then and now.
+        words = Dictionary(lambda: None, self._parts[0].scope, past=True)
         for part in self._parts:
             part.share(words)
 

@@ -33,7 +33,7 @@ from catalog.query.facets import FacetCount, FacetGroup, count_values
 from catalog.query.frame import NOW, Frame
 from catalog.query.freshness import Group, judged, read_group
 from catalog.query.fulltext import text_condition
-from catalog.query.lists import Row, listing_by, numbers_by_all
+from catalog.query.lists import Listing, Row, listing_by, numbers_by_all
 from catalog.query.memory import entities_version, memory
 from catalog.query.ordering import Order, PortalOrder, portal_order
 from catalog.query.scope import Scope, scope_of
@@ -274,16 +274,14 @@ class EntityQuery:
             InputError: ``cursor.malformed``: the position is none in this order.
         """
         order = self._stock_order()
-        total = cursor.total if cursor else self.count() if with_total else 0
         if limit == 0:
-            return DocumentPage([], total)
-        dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
-        listing = listing_by(
-            order, self._seen(self.condition), dictionary, few=names_relation(self.condition)
-        )
+            return DocumentPage([], self._total(cursor, with_total))
+        listing = self._listing(order)
         backwards = cursor is not None and cursor.backwards
         position = cursor.values if cursor else None
         rows = listing.read(limit=limit + 1, offset=offset, position=position, backwards=backwards)
+        counted = listing.counts and cursor is None and bool(rows)
+        total = rows[0].total if counted and with_total else self._total(cursor, with_total)
         more = len(rows) > limit
         rows = (rows[-limit:] if backwards else rows[:limit]) if more else rows
         if not rows:
@@ -301,6 +299,9 @@ class EntityQuery:
             beside(rows[0], True) if has_previous else "",
         )
 
+    def _total(self, cursor: StockCursor | None, with_total: bool) -> int:
+        return cursor.total if cursor else self.count() if with_total else 0
+
     def keys(self) -> array[int]:
         """Keys of all entities in an order of the portal, 8 bytes each."""
         keyset = self.order.keyset if isinstance(self.order, PortalOrder) else _BY_UID
@@ -316,11 +317,7 @@ class EntityQuery:
 
     def numbers(self) -> list[int]:
         """Keys of all entities in the order of the list, for ``texts``."""
-        order = self._stock_order()
-        dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
-        return listing_by(
-            order, self._seen(self.condition), dictionary, few=names_relation(self.condition)
-        ).numbers()
+        return self._listing(self._stock_order()).numbers()
 
     def numbers_by_all(
         self, orders: Sequence[Order], *, limit: int | None, offset: int
@@ -379,6 +376,10 @@ class EntityQuery:
         if matching is TRUE or visible is FALSE:
             return visible
         return matching if visible is TRUE or matching is FALSE else join("AND", (visible, matching))
+
+    def _listing(self, order: Order | None) -> Listing:
+        dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
+        return listing_by(order, self._seen(self.condition), dictionary, few=names_relation(self.condition))
 
     def _stock_order(self) -> Order | None:
         if isinstance(self.order, PortalOrder):

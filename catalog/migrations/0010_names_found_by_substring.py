@@ -1,0 +1,32 @@
+from django.contrib.postgres.operations import TrigramExtension
+from django.db import migrations, models
+
+_CREATE = "CREATE INDEX catalog_entity_substring ON catalog_entity USING gin (name gin_trgm_ops, label gin_trgm_ops)"
+
+
+def _on_postgresql(statement):
+    """SQLite has no such index; it reads names fast enough for the sizes it is for."""
+
+    def run(apps, schema_editor):
+        if schema_editor.connection.vendor == 'postgresql':
+            schema_editor.execute(statement)
+
+    return run
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('catalog', '0009_kept_here'),
+    ]
+
+    operations = [
+        TrigramExtension(),
+        migrations.AddIndex(
+            model_name='entity',
+            index=models.Index(fields=['name', 'uid'], include=('id', 'label'), name='catalog_entity_name'),
+        ),
+        migrations.RunPython(
+            _on_postgresql(_CREATE), _on_postgresql('DROP INDEX catalog_entity_substring'), elidable=False
+        ),
+    ]
