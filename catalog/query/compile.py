@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import connection
 from django.db.models import BooleanField, F, Func
 
 from catalog.models.attribute import NO_VALUE
@@ -24,6 +25,7 @@ from catalog.query.conditions import (
     Related,
     StartsWith,
     Valued,
+    leaves,
 )
 from catalog.query.dictionary import (
     ENTITY_COLUMNS,
@@ -42,7 +44,8 @@ from catalog.query.sql import FALSE, TRUE, Sql, concat, join, like, one_of, pars
 
 #: Longer values are in the index without their text.
 LONGEST_VALUE = 200
-_INDEXED = re.compile(r"[^\W_]{3}")
+INDEXED = re.compile(r"[^\W_]{3}")
+POSITION = {"postgresql": "strpos", "sqlite": "instr"}
 _NEGATED = {"TRUE": FALSE, "FALSE": TRUE}
 
 
@@ -149,14 +152,11 @@ def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str
     found: list[Sql] = []
     numbers: list[int] = []
     labelled = anywhere and NAME in keys and TITLE in keys
-    # The index for substrings knows runs of three letters. PostgreSQL would read all of it for shorter ones, so these
-    # are asked in a way that it cannot answer.
-    index = "" if not anywhere or _INDEXED.search(text) else " || ''"
     for key in keys:
         if key == TITLE and labelled:
-            found.append(_label_matching(concat(index, pattern), dictionary, alias))
-        elif key == NAME:
-            found.append(concat(f"{alias}.name{index}", pattern))
+            found.append(_label_containing(text, dictionary, alias))
+        elif key == NAME and anywhere:
+            found.append(_containing(f"{alias}.name", text))
         elif key in ENTITY_COLUMNS:
             found.append(concat(f"{alias}.{ENTITY_COLUMNS[key]}", pattern))
         elif key == UID:
@@ -176,14 +176,31 @@ def _matching(keys: Sequence[str], text: str, dictionary: Dictionary, alias: str
     return _combine(found, every=False)
 
 
-def _label_matching(pattern: Sql, dictionary: Dictionary, alias: str) -> Sql:
+def _label_containing(text: str, dictionary: Dictionary, alias: str) -> Sql:
     """For titles, where names are searched too: the column ``label`` holds either, and has an index for substrings.
 
     A long label may be (the beginning of) a title that is too long to be searched; lengths of values are in UTF-16.
     """
     titled = _has(TITLE, dictionary, alias, valued=True)
     whole = _combine([Sql(f"LENGTH({alias}.label) <= {LONGEST_VALUE // 2}"), titled], every=False)
-    return concat(f"({alias}.label", pattern, " AND ", whole, ")")
+    return concat(
+        f"({alias}.label <> {alias}.name AND ", _containing(f"{alias}.label", text), " AND ", whole, ")"
+    )
+
+
+def names_letters(condition: Condition) -> bool:
+    """Whether names are searched for letters with the index for substrings."""
+    found = [leaf for leaf in leaves(condition) if isinstance(leaf, Contains)]
+    return any(NAME in leaf.keys and INDEXED.search(leaf.term) for leaf in found)
+
+
+def _containing(column: str, text: str) -> Sql:
+    """For columns with an index for substrings. It knows runs of three letters: for shorter ones PostgreSQL would read
+    all of it, where walking through the names in order soon finds some.
+    """
+    if INDEXED.search(text):
+        return concat(column, like(text, anywhere=True))
+    return Sql(f"{POSITION[connection.vendor]}({column}, %s) > 0", (text,))
 
 
 def _related(kind: str, targets: tuple[str, ...] | None, dictionary: Dictionary, alias: str) -> Sql:

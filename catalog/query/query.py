@@ -12,7 +12,7 @@ from django.core.exceptions import EmptyResultSet, ValidationError
 from django.db.models import Field
 
 from catalog.models import Entity
-from catalog.query.compile import Matches, compile_condition
+from catalog.query.compile import Matches, compile_condition, names_letters
 from catalog.query.conditions import (
     COLUMNS,
     DERIVED,
@@ -33,7 +33,7 @@ from catalog.query.facets import FacetCount, FacetGroup, count_values
 from catalog.query.frame import NOW, Frame
 from catalog.query.freshness import Group, judged, read_group
 from catalog.query.fulltext import text_condition
-from catalog.query.lists import Listing, Row, listing_by, numbers_by_all
+from catalog.query.lists import Listing, Row, is_rare, listing_by, numbers_by_all
 from catalog.query.memory import entities_version, memory
 from catalog.query.ordering import Order, PortalOrder, portal_order
 from catalog.query.scope import Scope, scope_of
@@ -379,7 +379,9 @@ class EntityQuery:
 
     def _listing(self, order: Order | None) -> Listing:
         dictionary = self._learned([self.condition], [order.key.lower()] if order else ())
-        return listing_by(order, self._seen(self.condition), dictionary, few=names_relation(self.condition))
+        seen = self._seen(self.condition)
+        few = names_relation(self.condition) or (names_letters(self.condition) and is_rare(seen))
+        return listing_by(order, seen, dictionary, few=few)
 
     def _stock_order(self) -> Order | None:
         if isinstance(self.order, PortalOrder):

@@ -80,7 +80,9 @@ def changed_rows(source: Source, found: Collected) -> tuple[dict[str, Row], dict
         others = {ref: row for ref, row in rows.items() if ref not in own}
         standing = Standing(source, others)
         coming = {
-            ref for ref in asked if ref not in own and (ref not in others or standing.beats(others[ref]))
+            ref
+            for ref in asked
+            if ref not in own and found.declares(ref) and (ref not in others or standing.beats(others[ref]))
         }
         written = {
             ref

@@ -473,21 +473,22 @@ class _Writer:
     ) -> None:
         """New relations or a new status in documents whose own content did not change."""
         for part in chunks(sorted(refs | failed.keys())):
-            entities = list(
-                Entity.objects.unrestricted(REASON).filter(ref__in=part).select_related("document")
-            )
-            for entity in entities:
+            documents, entities = [], []
+            for entity in Entity.objects.unrestricted(REASON).filter(ref__in=part).select_related("document"):
                 problem = failed.get(entity.ref)
                 status = failed_status(problem) if problem else None
                 shown = self._shown(entity.ref, others) if entity.ref in refs else None
                 before = entity.document.text
-                entity.document.text, entity.etag = rewritten(before, entity.etag, shown, status)
+                text, etag = rewritten(before, entity.etag, shown, status)
                 if problem is not None:
                     entity.has_errors, entity.confirmed_at = True, entity.confirmed_at or self.confirmed_at
-                if entity.document.text != before:
+                if text != before:
                     entity.changed_at = self.now
+                    documents.append((text, entity.pk))
                     part_of_it = STATUS if problem else RELATIONS
                     self.news.add_changed(part_of_it, [(entity.ref, entity.uid, entity.revision)])
-            EntityDocument.objects.bulk_update([e.document for e in entities], ["text"], batch_size=200)
-            columns = ["etag", "changed_at", "has_errors", "confirmed_at"]
-            Entity.objects.bulk_update(entities, columns, batch_size=200)
+                if text != before or problem is not None:
+                    row = (etag, entity.changed_at, entity.has_errors, entity.confirmed_at, entity.pk)
+                    entities.append(row)
+            update_rows(EntityDocument, ("text",), documents)
+            update_rows(Entity, ("etag", "changed_at", "has_errors", "confirmed_at"), entities)

@@ -537,3 +537,21 @@ def test_the_first_page_of_a_list_that_is_found_whole_counts_it_too() -> None:
     assert page(limit=3, offset=4) == (4, [], 2)
     assert page(limit=0) == (4, [], 1)
     assert page(limit=3, with_total=False) == (0, ["d", "c", "b"], 1)
+
+
+@pytest.mark.database("postgresql")
+def test_names_with_letters_that_few_have_are_found_before_they_are_sorted() -> None:
+    store([document(f"common-{number}") for number in range(30)] + [document("rare")])
+
+    def statement(term: str) -> str:
+        text = TextFilter(term, ("metadata.name", "metadata.title"))
+        query = EntityQuery(VIEWER, text=text, order=Order("metadata.name", False))
+        with CaptureQueriesContext(connection) as seen:
+            assert query.document_page(8, with_total=False).texts
+        return seen[-1]["sql"]
+
+    assert "WITH q AS MATERIALIZED" in statement("rare")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("catalog.query.lists.SORTED_SOON", 0)
+        assert "MATERIALIZED" not in statement("common")
+    assert "MATERIALIZED" not in statement("om"), "the index knows no two letters"
