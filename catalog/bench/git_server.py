@@ -49,6 +49,8 @@ def serving(root: Path) -> Iterator[str]:
 def _handler(root: Path) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # As real servers do. Otherwise the body waits for the receipt of the head, 40 ms on Linux.
+        disable_nagle_algorithm = True
 
         def do_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

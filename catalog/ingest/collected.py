@@ -46,6 +46,10 @@ class Rival:
     same_file: bool
 
 
+def _nothing(refs: Iterable[str]) -> None:
+    """Thaws none."""
+
+
 @dataclass(slots=True)
 class Collected:
     """Everything a reading found.
@@ -88,7 +92,7 @@ class Collected:
     carried: dict[str, Declared] = field(default_factory=dict)
     carried_owners: dict[str, str] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
-    thaw: Callable[[Iterable[str]], None] = lambda refs: None
+    thaw: Callable[[Iterable[str]], None] = _nothing
     again: bool = False
     files: int = 0
     documents: int = 0
@@ -99,6 +103,12 @@ class Collected:
     def entities(self) -> int:
         """How many there are."""
         return len(self.declared) + len(self.carried) + len(self.kept)
+
+    def let_go(self) -> None:
+        """Nothing is thawed any more: this and the walk end holding each other, and are freed without the garbage
+        collector, which takes as long for it as a small sync.
+        """
+        self.thaw = _nothing
 
     def declares(self, ref: str) -> bool:
         return ref in self.declared or ref in self.carried or ref in self.kept

@@ -185,7 +185,9 @@ def _read_and_publish(
     ) as session:
         reading = _Reading(source, sync, rules_of, session.fingerprint, force, known, steps)
         try:
-            return _compare_and_publish(context, reading, description, registry, session)
+            outcome, found = _compare_and_publish(context, reading, description, registry, session)
+            found.let_go()
+            return outcome, found
         except CancelledError:
             context.checkpoint()  # tells a cancelled job from one that another worker has now
             raise

@@ -164,36 +164,50 @@ def _lose(plan: Plan, winner: Row, declared: Declared) -> None:
 
 def _compare_absent(plan: Plan, own: dict[str, Row], found: Collected) -> None:
     """Rows that this reading did not declare: invalid now, unreadable now, or gone."""
-    absent = [row for ref, row in own.items() if not found.declares(ref) and ref not in found.failed]
-    by_id = {row.id: row for row in own.values()}
-    kept: dict[int, str] = {}
+    reasons = _Reasons(own, found)
     for ref, problem in found.failed.items():
         if ref in own:
             plan.failed.append((own[ref], problem))
-    invalid = {own[ref].id for ref in found.invalid if ref in own}
-
-    def reason(row: Row) -> str:
-        """Why an absent row stays, or an empty text. A row whose file was read whole is gone."""
-        if row.id in kept:
-            return kept[row.id]
-        kept[row.id] = ""  # ends a cycle of parents
-        answer = ""
-        if row.url in found.unread:
-            answer = found.unread[row.url]
-        elif row.url in found.broken:
-            answer = f"A document in {row.url} cannot be read."
-        elif row.url not in found.read and row.parent_id is not None and row.parent_id in by_id:
-            parent = by_id[row.parent_id]
-            if parent.id in invalid:
-                answer = f"{parent.ref}, which leads to it, is not valid now."
-            elif not found.declares(parent.ref) and parent.ref not in found.failed:
-                answer = reason(parent)
-        kept[row.id] = answer
-        return answer
-
-    for row in absent:
-        why = found.unread.get("", "") or reason(row)
+    for ref, row in own.items():
+        if found.declares(ref) or ref in found.failed:
+            continue
+        why = found.unread.get("", "") or reasons.of(row)
         if not why:
             plan.removed.append(row)
         elif row.state != Entity.State.MISSING:
             plan.missing.append((row, why))
+
+
+class _Reasons:
+    """Why rows stay that a reading did not declare. (Not a function in a function that calls itself: that would keep
+    the whole reading in memory until the garbage collector comes by.)
+    """
+
+    def __init__(self, own: dict[str, Row], found: Collected) -> None:
+        self.found = found
+        self.by_id = {row.id: row for row in own.values()}
+        self.invalid = {own[ref].id for ref in found.invalid if ref in own}
+        self.known: dict[int, str] = {}
+
+    def of(self, row: Row) -> str:
+        """An empty text where it does not stay. A row whose file was read whole is gone."""
+        if row.id in self.known:
+            return self.known[row.id]
+        self.known[row.id] = ""  # ends a cycle of parents
+        self.known[row.id] = answer = self._look(row)
+        return answer
+
+    def _look(self, row: Row) -> str:
+        found = self.found
+        if row.url in found.unread:
+            return found.unread[row.url]
+        if row.url in found.broken:
+            return f"A document in {row.url} cannot be read."
+        if row.url in found.read or row.parent_id is None or row.parent_id not in self.by_id:
+            return ""
+        parent = self.by_id[row.parent_id]
+        if parent.id in self.invalid:
+            return f"{parent.ref}, which leads to it, is not valid now."
+        if found.declares(parent.ref) or parent.ref in found.failed:
+            return ""
+        return self.of(parent)
