@@ -7,6 +7,7 @@ import json
 import re
 import statistics
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 from catalog.bench.git_server import WorkingCopy
 from catalog.bench.installation import Installation
 from catalog.bench.load import BenchError
+from catalog.ingest.pushes.signatures import plain_signature
 
 # Between two looks. Looking all the time would take the processor that the sync needs.
 PAUSE = 0.015
 PATIENCE = 120.0
+_HOOKS = "/api/catalog/v1"
+NO_HEADERS: Mapping[str, str] = {}
 _STEPS = """
 import json
 from portal.jobs.models import Job
@@ -38,12 +42,15 @@ class Client:
     def __post_init__(self) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
-    def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
-        self.connection.request(method, path, None if body is None else json.dumps(body), headers)
+    def ask(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] = NO_HEADERS
+    ) -> tuple[int, Any]:
+        given = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
+        text = body if body is None or isinstance(body, bytes) else json.dumps(body)
+        self.connection.request(method, path, text, given)
         answer = self.connection.getresponse()
         data = answer.read()
-        return answer.status, json.loads(data) if data and answer.status == 200 else None
+        return answer.status, json.loads(data) if data and answer.status < 300 else None
 
     def by_name(self, ref: str) -> dict[str, Any] | None:
         """An entity by ``kind:namespace/name``."""
@@ -58,16 +65,46 @@ class Client:
             raise BenchError(f"A refresh answered {status}.")
 
 
+class Hook:
+    """A Git host that tells of each push to a repository.
+
+    Args:
+        repository: its address.
+    """
+
+    def __init__(self, client: Client, repository: str) -> None:
+        self.client, self.repository, self.count = client, repository, 0
+        status, self.made = client.ask(
+            "POST", f"{_HOOKS}/inbound-hooks", {"name": "b", "provider": "generic"}
+        )
+        if status != 201:
+            raise BenchError(f"Making a webhook answered {status}.")
+
+    def push(self, ref: str) -> None:
+        """Tell of a push; to which entity does not matter."""
+        self.count += 1
+        body = {"repository": self.repository, "branch": "main", "default_branch": "main"}
+        text = json.dumps(body).encode()
+        headers = {
+            "X-Callboard-Delivery": f"push-{self.count}",
+            "X-Callboard-Signature": f"sha256={plain_signature(text, self.made['secret'])}",
+        }
+        status, answer = self.client.ask("POST", f"{_HOOKS}/hooks/{self.made['id']}", text, headers)
+        if answer is None or answer["verdict"] != "queued":
+            raise BenchError(f"A push was answered with {status}: {answer}.")
+
+
 class Changes:
     """Edits files of a generated company and waits for the catalog to show it."""
 
     def __init__(self, copy: WorkingCopy, client: Client) -> None:
         self.copy, self.client = copy, client
+        self.tell: Callable[[str], None] = client.refresh
         self.files = sorted(copy.folder.glob("repositories/*/catalog-info.yaml"))
         self.count = 0
 
     def change_one(self) -> float:
-        """Seconds from the refresh to the answer that shows a changed file."""
+        """Seconds from telling of it to the answer that shows a changed file."""
         path = self._next()
         ref = _refs(path.read_text())[0]
         path.write_text(_edited(path.read_text(), self.count))
@@ -84,7 +121,7 @@ class Changes:
         return self._wait(ref, shows)
 
     def remove_one(self) -> float:
-        """Seconds from the refresh to the answer that there is no such entity."""
+        """Seconds from telling of it to the answer that there is no such entity."""
         path = self._next()
         documents = path.read_text().split("---\n")
         ref = _refs(documents[-1])[0]
@@ -108,10 +145,17 @@ class Changes:
 
     def change_scattered(self, share: float) -> int:
         """Commit a change to one entity each of as many files; returns how many."""
+        return self._scatter(share, _described)
+
+    def shift_scattered(self, share: float) -> int:
+        """The same by a line more in each file, so that everything below it stands at another place."""
+        return self._scatter(share, _longer)
+
+    def _scatter(self, share: float, edited: Callable[[str, int], str]) -> int:
         wanted = int(share * sum(len(_refs(path.read_text())) for path in self.files))
         for _ in range(min(wanted, len(self.files))):
             path = self._next()
-            path.write_text(_edited(path.read_text(), self.count))
+            path.write_text(edited(path.read_text(), self.count))
         self.copy.commit("Scattered changes")
         return min(wanted, len(self.files))
 
@@ -121,7 +165,7 @@ class Changes:
 
     def _wait(self, ref: str, done: Any) -> float:
         started = time.perf_counter()
-        self.client.refresh(ref)
+        self.tell(ref)
         while not done():
             if time.perf_counter() - started > PATIENCE:
                 raise BenchError(f"{ref} did not change within {PATIENCE:g} s.")
@@ -160,6 +204,18 @@ def _refs(text: str) -> list[str]:
         if kind and name:
             found.append(f"{kind[1]}:{namespace[1] if namespace else 'default'}/{name[1]}".lower())
     return found
+
+
+def _described(text: str, number: int) -> str:
+    """The first document with another description, on the same line."""
+    return re.sub(
+        r"^(  description: .*?)( Edition \d+\.)?$", rf"\1 Edition {number}.", text, count=1, flags=re.M
+    )
+
+
+def _longer(text: str, number: int) -> str:
+    """The same, and a line more below it."""
+    return re.sub(r"^(  description: .*)$", rf"\1 Longer {number}.\n  # {number}", text, count=1, flags=re.M)
 
 
 def _edited(text: str, number: int) -> str:
