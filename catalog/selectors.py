@@ -14,7 +14,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from catalog.ingest.sources import Known
 from catalog.models import BulkItem, BulkOperation, Contender, Entity, Revision, Source, SourceFile
 from portal.access.viewer import VIEW, Viewer
-from portal.core.errors import InputError, NotFoundError
+from portal.core.errors import InputError, NotAllowedError, NotFoundError
 
 REASON = "a sync reads for the system"
 
@@ -75,16 +75,28 @@ def registered_locations(viewer: Viewer):  # type: ignore[no-untyped-def]  # a S
     return Source.objects.visible_to(viewer).exclude(registered_by__in=hidden).filter(type=Source.Type.URL)
 
 
-def entity_by_ref(viewer: Viewer, ref: str) -> Entity:
+def entity_by_ref(viewer: Viewer, ref: str, action: str = VIEW) -> Entity:
     """An entity by its canonical reference.
 
     Raises:
         NotFoundError: there is none that the viewer may see.
+        NotAllowedError: they see it, and may not do ``action`` with it.
     """
     entity = Entity.objects.visible_to(viewer).filter(ref=ref.lower()).select_related("source").first()
     if entity is None:
         raise NotFoundError(f"Entity not found: {ref}")
+    if action != VIEW and not may(viewer, action, entity):
+        raise NotAllowedError(
+            f"{viewer.name or viewer.actor} may not {action} {entity.ref}.",
+            code=f"access.{action}.denied",
+            remedy=f"Ask its owner, {entity.owner_ref}." if entity.owner_ref else "Ask a platform admin.",
+        )
     return entity
+
+
+def may(viewer: Viewer, action: str, entity: Entity) -> bool:
+    """Whether the viewer may do ``action`` with an entity. One statement where rules look at it."""
+    return Entity.objects.visible_to(viewer, action).filter(pk=entity.pk).exists()
 
 
 def present_name(viewer: Viewer, ref: str) -> str:

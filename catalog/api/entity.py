@@ -8,6 +8,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from catalog.actions import UNREGISTER
 from catalog.api import schema
 from catalog.api.stock import StockView, json_text, quoted
 from catalog.query.ancestry import ancestry_of
@@ -47,7 +48,7 @@ class AncestryView(StockView):
 class EntityByUidView(StockView):
     """``/entities/by-uid/:uid``"""
 
-    actions_required: ClassVar[dict[str, str]] = {"DELETE": "unregister"}
+    actions_by_row: ClassVar[dict[str, str]] = {"DELETE": UNREGISTER}
 
     @extend_schema(**schema.BY_UID)
     def get(self, request: Request, uid: str) -> HttpResponse:

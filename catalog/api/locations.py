@@ -12,6 +12,7 @@ from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 
+from catalog.actions import REFRESH
 from catalog.api.stock import StockView
 from catalog.exceptions import SourceTakenError
 from catalog.models import Source
@@ -182,7 +183,7 @@ class LocationByEntityView(StockView):
 class RefreshView(StockView):
     """``/refresh``"""
 
-    actions_required: ClassVar[dict[str, str]] = {"POST": "refresh"}
+    actions_by_row: ClassVar[dict[str, str]] = {"POST": REFRESH}
 
     @extend_schema(
         operation_id="catalog_refresh",
@@ -192,7 +193,7 @@ class RefreshView(StockView):
     def post(self, request: Request) -> HttpResponse:
         refuse_unknown_parameters(request, ())
         body = checked_body(request, required={"entityRef": str}, optional={"authorizationToken": str})
-        entity = entity_by_ref(self.viewer, body["entityRef"])
+        entity = entity_by_ref(self.viewer, body["entityRef"], REFRESH)
         answer = HttpResponse(status=200)
         if entity.source is not None:
             job = request_sync(actor=self.viewer, source=entity.source)

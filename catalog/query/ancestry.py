@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import connection
-
 from catalog.models import Contender, Entity
 from catalog.query.dictionary import is_storable
+from catalog.query.scope import scope_of
+from catalog.query.sql import Sql, fetch, join, one_of
 from portal.access.viewer import Viewer
 
 #: Longer than any chain of Locations; ends a circle.
 LONGEST = 100
 _CHAIN = """
 WITH RECURSIVE up(id, parent_id, depth) AS (
-    SELECT id, parent_id, 0 FROM catalog_entity WHERE ref IN ({marks})
+    SELECT e.id, e.parent_id, 0 FROM catalog_entity e WHERE {start}
   UNION ALL
     SELECT e.id, e.parent_id, up.depth + 1 FROM catalog_entity e JOIN up ON e.id = up.parent_id WHERE up.depth < %s
 )
@@ -41,7 +41,7 @@ def ancestry_of(viewer: Viewer, ref: str) -> list[Ancestor]:
     tried: set[str] = set()
     wanted = [ref] if is_storable(ref) else []
     while wanted:
-        chain = _chain(wanted)
+        chain = _chain(wanted, scope_of(viewer).sql)
         rows = Entity.objects.visible_to(viewer).filter(pk__in=list(chain))
         seen = {
             number: (found, text) for number, found, text in rows.values_list("pk", "ref", "document__text")
@@ -66,11 +66,15 @@ def ancestry_of(viewer: Viewer, ref: str) -> list[Ancestor]:
     return [Ancestor(text, [p for p in parents[found] if p in texts]) for found, text in texts.items()]
 
 
-def _chain(refs: Sequence[str]) -> dict[int, int | None]:
-    """Keys of these entities and of everything above them, nearest first, each with the key of its parent."""
-    with connection.cursor() as cursor:
-        cursor.execute(_CHAIN.format(marks=", ".join(["%s"] * len(refs))), [*refs, LONGEST])
-        chain: dict[int, int | None] = {}
-        for number, parent in cursor.fetchall():
-            chain.setdefault(number, parent)
-        return chain
+def _chain(refs: Sequence[str], seen: Sql) -> dict[int, int | None]:
+    """Keys of these entities and of everything above them, nearest first, each with the key of its parent.
+
+    Args:
+        seen: which entities it may begin with: for one that is hidden nothing is asked that is not for one that is not
+            there.
+    """
+    start = join("AND", (one_of("e.ref", list(refs)), seen))
+    chain: dict[int, int | None] = {}
+    for number, parent in fetch(Sql(_CHAIN.format(start=start.text), (*start.values, LONGEST))):
+        chain.setdefault(number, parent)
+    return chain

@@ -21,8 +21,10 @@ from catalog.query.conditions import (
     Condition,
     Contains,
     Has,
+    Keys,
     Not,
     Related,
+    Stands,
     StartsWith,
     Valued,
     leaves,
@@ -80,6 +82,10 @@ def compile_condition(condition: Condition, dictionary: Dictionary, alias: str =
             return _derived(name, values, dictionary, alias)
         case Column(name, values):
             return _column(name, values, alias)
+        case Stands(name, values):
+            return _stands(f"{alias}.{name}", values)
+        case Keys(keys):
+            return one_of(f"{alias}.id", keys)
 
 
 def _combine(parts: list[Sql], *, every: bool) -> Sql:
@@ -219,6 +225,13 @@ def _column(name: str, values: tuple[str, ...], alias: str) -> Sql:
     named = one_of(column, _column_values(name, tuple(filter(None, values))))
     if "" in values:
         return _combine([named, Sql(f"{column} IS NULL")], every=False)
+    return named if named is FALSE else _never_null(column, named)
+
+
+def _stands(column: str, values: tuple[str, ...]) -> Sql:
+    named = one_of(column, [value for value in values if value and is_storable(value)])
+    if "" in values:
+        return _combine([_never_null(column, named), Sql(f"{column} IS NULL")], every=False)
     return named if named is FALSE else _never_null(column, named)
 
 

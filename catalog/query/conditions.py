@@ -66,6 +66,21 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Stands:
+    """A column of the entity's own row is one of these; the empty text stands for no value. For rules."""
+
+    column: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """It is one of these rows."""
+
+    keys: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class All:
     """Every part matches; no parts match everything."""
 
@@ -86,7 +101,9 @@ class Not:
     part: Condition
 
 
-Condition = Has | Valued | Among | StartsWith | Contains | Related | Column | All | AnyOf | Not
+Condition = (
+    Has | Valued | Among | StartsWith | Contains | Related | Column | Stands | Keys | All | AnyOf | Not
+)
 
 #: Parts that one conjunction or disjunction may have; SQLite refuses expressions deeper than a thousand.
 WIDEST = 500

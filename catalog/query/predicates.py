@@ -16,8 +16,10 @@ from catalog.query.conditions import (
     Condition,
     Contains,
     Has,
+    Keys,
     Not,
     Related,
+    Stands,
     StartsWith,
     Valued,
     all_of,
@@ -196,7 +198,7 @@ def to_predicate(condition: Condition) -> dict[str, Any]:
             return {"$any": [to_predicate(part) for part in parts]}
         case Not(part):
             return {"$not": to_predicate(part)}
-        case Valued() | Contains() | Column():
+        case Valued() | Contains() | Column() | Stands() | Keys():
             raise ValueError(
                 f"{type(condition).__name__} cannot be written as a predicate (see {', '.join(COLUMNS)})"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from typing import NamedTuple
 
@@ -10,6 +11,11 @@ from django.core.exceptions import EmptyResultSet
 from catalog.models import Entity
 from catalog.query.sql import FALSE, TRUE, Sql
 from portal.access.viewer import VIEW, Viewer
+
+_TABLE = re.compile(r"\b(?:FROM|JOIN) ([\w\"]+)")
+_PUBLISHED = frozenset(
+    ("catalog_entity", "catalog_entityattribute", "catalog_attributevalue", "catalog_relation")
+)
 
 
 class Scope(NamedTuple):
@@ -43,6 +49,6 @@ def scope_of(viewer: Viewer, action: str = VIEW) -> Scope:
         text, values = query.sql_with_params()
     except EmptyResultSet:
         return Scope(FALSE, "nothing")
-    # Columns of an entity change with a publication; other tables (memberships, grants) at any time.
-    own = len(query.alias_map) == 1 and text.upper().count("SELECT") == 1
+    # Rows of the catalog change with a publication; other tables (memberships, grants) at any time.
+    own = all(table.strip('"') in _PUBLISHED for table in _TABLE.findall(text))
     return Scope(Sql(f"e.id IN ({text})", tuple(values)), (text, repr(values)) if own else None)

@@ -12,16 +12,17 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from catalog.actions import REFRESH
 from catalog.models import Entity, Source
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
-from catalog.selectors import moment, present_name
+from catalog.selectors import may, moment, present_name
 from catalog.views.entity_parts import document_of, page_of
 from catalog.views.history import past_page
 from catalog.views.refresh import shown_job
 from catalog.views.removals import tombstone_page
 from catalog.views.viewing import named, site, viewer_of
-from portal.access.viewer import CURATE, Viewer
+from portal.access.viewer import Viewer
 from portal.plugins.points import EntityTab
 from portal.plugins.producing import applies, produce
 from portal.plugins.registry import registry
@@ -72,7 +73,7 @@ def _refresh_url(viewer: Viewer, entity: Entity) -> str:
         source is None
         or not source.enabled
         or source.type == Source.Type.MANAGED
-        or not viewer.allows(CURATE)
+        or not may(viewer, REFRESH, entity)
     ):
         return ""
     return reverse("catalog:entity-refresh", args=[entity.namespace, entity.kind, entity.name])

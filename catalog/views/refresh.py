@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 
+from catalog.actions import REFRESH
 from catalog.models import Source
 from catalog.presenters.refs import entity_url
 from catalog.refs import canonical
@@ -53,9 +54,9 @@ def _curator(request: HttpRequest) -> Viewer:
 @require_POST
 def entity(request: HttpRequest, namespace: str, kind: str, name: str) -> HttpResponse:
     """Read the source of an entity again."""
-    viewer = _curator(request)
+    viewer = viewer_of(request)
     try:
-        found = entity_by_ref(viewer, canonical(kind, namespace, name))
+        found = entity_by_ref(viewer, canonical(kind, namespace, name), REFRESH)
     except NotFoundError as error:
         raise Http404(error.message) from error
     return _ask(request, entity_url(found.ref), lambda: refresh_entity(actor=viewer, entity=found))

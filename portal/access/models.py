@@ -146,3 +146,71 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} of {self.actor}"
+
+
+class Rule(models.Model):
+    """Who may do what with which rows, as data. What no rule allows is not allowed; one that denies wins.
+
+    Rules of ``effect`` allow add up. People with superuser rights and the system itself need none.
+    """
+
+    class Effect(models.TextChoices):
+        ALLOW = "allow", "Allow"
+        DENY = "deny", "Deny"
+
+    class Audience(models.TextChoices):
+        EVERYONE = "everyone", "Everybody who is signed in"
+        CURATORS = "curators", "Curators (staff)"
+        CHOSEN = "chosen", "The people and groups below"
+
+    name = models.CharField(max_length=100, help_text="Shown to whoever asks why something is not allowed.")
+    description = models.TextField(blank=True, help_text="Why it is there, for the next curator.")
+    enabled = models.BooleanField(default=True)
+    effect = models.CharField(max_length=5, choices=Effect, default=Effect.ALLOW)
+    resource = models.CharField(max_length=100, default="catalog.entity", help_text="What it is about.")
+    actions = models.JSONField(default=list, help_text="What may be done, or may not.")
+    audience = models.CharField(max_length=8, choices=Audience, default=Audience.CHOSEN)
+    principals = models.ManyToManyField(
+        Principal,
+        blank=True,
+        related_name="rules",
+        help_text="Members of a group and of those below it count, too.",
+    )
+    expression = models.TextField(blank=True, help_text="CEL: for which rows it holds; empty for all.")
+    expires_at = models.DateTimeField(null=True, blank=True, help_text="It ends then by itself.")
+    shipped = models.CharField(
+        max_length=100,
+        blank=True,
+        editable=False,
+        help_text="Key of a rule that comes with Callboard; it can be switched off.",
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=("name",), name="access_rule_name"),
+            models.UniqueConstraint(
+                fields=("shipped",), condition=~Q(shipped=""), name="access_rule_shipped"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AccessVersion(models.Model):
+    """The number of the last change to people, memberships or rules; what processes remember of these counts under it.
+
+    One row, key 1.
+    """
+
+    number = models.BigIntegerField(default=0)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return str(self.number)

@@ -27,6 +27,12 @@ def staff_only(viewer: Viewer, action: str) -> Q | None:
     return Q() if viewer.allows(action) and viewer.is_staff else None
 
 
+def admins_write(viewer: Viewer, action: str) -> Q | None:
+    """For what decides who may do what: curators look at it, admins change it."""
+    allowed = viewer.is_staff if action == VIEW else viewer.is_superuser or viewer.is_system
+    return Q() if viewer.allows(action) and allowed else None
+
+
 def own_or_staff(viewer: Viewer, action: str) -> Q | None:
     """For what belongs to one person (field ``user``): everyone sees their own, staff sees and does all."""
     if viewer.is_staff:

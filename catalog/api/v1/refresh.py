@@ -9,9 +9,11 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 
+from catalog.actions import REFRESH
 from catalog.selectors import entity_by_ref, source_named
 from catalog.services.refreshing import refresh_entity, refresh_source
 from portal.access.api.bodies import checked_body
+from portal.access.api.permissions import require
 from portal.access.api.renderers import json_response
 from portal.access.api.schema import Error, Shape
 from portal.access.api.views import OwnView
@@ -59,7 +61,7 @@ def job_links(job: Job) -> dict[str, str]:
 class RefreshView(OwnView):
     """``/api/catalog/v1/refresh``"""
 
-    actions_required: ClassVar[dict[str, str]] = {"POST": "refresh"}
+    actions_by_row: ClassVar[dict[str, str]] = {"POST": REFRESH}
 
     @extend_schema(
         operation_id="catalog_v1_refresh",
@@ -76,10 +78,11 @@ class RefreshView(OwnView):
                 remedy='Send {"source": "name"}.',
             )
         if "source" in body:
+            require(self.viewer, REFRESH)
             source = source_named(self.viewer, body["source"])
             job = refresh_source(actor=self.viewer, source=source)
         else:
-            entity = entity_by_ref(self.viewer, body["entityRef"])
+            entity = entity_by_ref(self.viewer, body["entityRef"], REFRESH)
             job = refresh_entity(actor=self.viewer, entity=entity)
         links = job_links(job)
         answer = json_response({"job": str(job.pk), "source": job.subject, "links": links}, status=202)

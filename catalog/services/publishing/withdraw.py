@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from catalog.actions import UNREGISTER
 from catalog.ingest.collected import Collected
 from catalog.models import Claim, Contender, Entity, KeptDocument, Problem, Source, Tombstone
 from catalog.services.publishing.cause import Cause
@@ -50,7 +51,7 @@ def remove_entity(*, actor: Viewer, uid: str) -> list[Source]:
     except ValueError:
         return []
     wait_for_publications()  # so that it is still of this source and name when it goes
-    entity = Entity.objects.visible_to(actor, "curate").filter(uid=key).select_related("source").first()
+    entity = Entity.objects.visible_to(actor, UNREGISTER).filter(uid=key).select_related("source").first()
     if entity is None:
         return []
     row = Row(**{column: getattr(entity, column) for column in COLUMNS})

@@ -5,6 +5,7 @@ from portal.access.admin.base import ModelAdmin, ReadOnlyAdmin, TabularInline, o
 from portal.access.admin.filters import FieldFilter, RelatedFilter
 from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
 from portal.access.admin.people import MembershipAdmin, PrincipalAdmin, UserAdmin
+from portal.access.admin.rules import RuleAdmin
 from portal.access.admin.tokens import TokenAdmin
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "PrincipalAdmin",
     "ReadOnlyAdmin",
     "RelatedFilter",
+    "RuleAdmin",
     "TabularInline",
     "TokenAdmin",
     "UserAdmin",

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.forms import BaseDialogForm
@@ -17,6 +18,7 @@ from portal.access.admin.forms import CuratedForm
 from portal.access.models import Membership, Principal, User
 from portal.access.services import create_user, set_password, update_user
 from portal.access.services.users import CHANGEABLE
+from portal.access.standing import raise_access_version
 
 HAND_MADE = "admin"
 
@@ -110,8 +112,22 @@ class UserAdmin(ModelAdmin):
         return f"{person} has a new password."
 
 
+class IdentityAdmin(ModelAdmin):
+    """What permission is worked out from: a change holds from the next request on."""
+
+    @transaction.atomic
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        raise_access_version()
+
+    @transaction.atomic
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        super().delete_model(request, obj)
+        raise_access_version()
+
+
 @admin.register(Principal)
-class PrincipalAdmin(ModelAdmin):
+class PrincipalAdmin(IdentityAdmin):
     """What sources bring is kept up to date by them; here one adds what no source knows."""
 
     list_display = ("ref", "kind", "title", "email", "user", "source", "active")
@@ -127,7 +143,7 @@ class PrincipalAdmin(ModelAdmin):
 
 
 @admin.register(Membership)
-class MembershipAdmin(ModelAdmin):
+class MembershipAdmin(IdentityAdmin):
     list_display = ("member", "group", "source")
     list_select_related = ("member", "group")
     search_fields = ("member__ref", "group__ref", "source")

@@ -20,10 +20,12 @@ class APIBase(APIView):
 
     Attributes:
         actions_required: HTTP method to action (``view`` where a method is not named).
+        actions_by_row: the same where rules decide for each row: the view asks for rows of that action.
         mount: prefix cut from the address in error bodies.
     """
 
     actions_required: ClassVar[dict[str, str]] = {}
+    actions_by_row: ClassVar[dict[str, str]] = {}
     mount: ClassVar[str] = ""
     request: Request
 

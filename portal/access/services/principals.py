@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from portal.access.models import Membership, Principal, User
+from portal.access.standing import raise_access_version
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 
@@ -86,6 +87,7 @@ def sync_principals(
         "removed": len(stale),
     }
     if any(counts.values()):
+        raise_access_version()
         record(
             actor=actor.actor,
             verb="access.principals.synced",
@@ -107,6 +109,7 @@ def link_person(*, actor: Viewer, user: User, ref: str) -> Principal:
     )
     Principal.objects.filter(pk=principal.pk).update(user=user)
     principal.user = user
+    raise_access_version()
     record(actor=actor.actor, verb="access.person.linked", target=user, after={"ref": ref})
     return principal
 
@@ -118,6 +121,7 @@ def withdraw_principals(*, actor: Viewer, source: str) -> None:
     removed = Membership.objects.unrestricted(reason).filter(source=source).delete()[0]
     deactivated = Principal.objects.filter(source=source).update(active=False, source=WITHDRAWN)
     if removed or deactivated:
+        raise_access_version()
         record(
             actor=actor.actor,
             verb="access.principals.withdrawn",
