@@ -7,13 +7,14 @@ from contextlib import suppress
 from datetime import UTC, datetime, time
 from uuid import UUID
 
-from django.db.models import Count, Max
+from django.db.models import Count, Exists, Max, OuterRef
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from catalog.ingest.sources import Known
 from catalog.models import BulkItem, BulkOperation, Contender, Entity, Revision, Source, SourceFile
-from portal.access.viewer import VIEW, Viewer
+from portal.access.standing import standing_of
+from portal.access.viewer import CURATE, VIEW, Viewer
 from portal.core.errors import InputError, NotAllowedError, NotFoundError
 
 REASON = "a sync reads for the system"
@@ -86,12 +87,24 @@ def entity_by_ref(viewer: Viewer, ref: str, action: str = VIEW) -> Entity:
     if entity is None:
         raise NotFoundError(f"Entity not found: {ref}")
     if action != VIEW and not may(viewer, action, entity):
-        raise NotAllowedError(
-            f"{viewer.name or viewer.actor} may not {action} {entity.ref}.",
-            code=f"access.{action}.denied",
-            remedy=f"Ask its owner, {entity.owner_ref}." if entity.owner_ref else "Ask a platform admin.",
-        )
+        raise refusal(viewer, action, entity)
     return entity
+
+
+def refusal(viewer: Viewer, action: str, entity: Entity) -> NotAllowedError:
+    """The error for somebody who sees an entity and may not do this with it: it says who may."""
+    return NotAllowedError(
+        f"{viewer.name or viewer.actor} may not {action} {entity.ref}.",
+        code=f"access.{action}.denied",
+        remedy=f"Ask its owner, {entity.owner_ref}." if entity.owner_ref else "Ask a platform admin.",
+    )
+
+
+def looks_after(viewer: Viewer, entity: Entity) -> bool:
+    """Whether to offer what owners and curators do: told by the row alone, as the rules are asked when they do it."""
+    return viewer.allows(CURATE) or (
+        entity.owner_ref is not None and entity.owner_ref in standing_of(viewer).refs
+    )
 
 
 def may(viewer: Viewer, action: str, entity: Entity) -> bool:
@@ -221,13 +234,13 @@ def visible_refs(viewer: Viewer, refs: Collection[str]) -> set[str]:
 def visible_source_names(viewer: Viewer, names: Collection[str]) -> set[str]:
     """Of these names, those of sources that the viewer may see; for staff also those of sources that are gone.
 
-    Otherwise a reader that is late would miss what happened to a source before it was removed.
+    Otherwise a reader that is late would miss what happened to a source before it was removed. One statement: between
+    two of them a source may be removed and registered again, and be neither seen nor gone.
     """
-    found = set(Source.objects.visible_to(viewer).filter(name__in=names).values_list("name", flat=True))
-    if viewer.is_staff and len(found) < len(set(names)):
-        rows = Source.objects.unrestricted("which sources are gone").filter(name__in=names)
-        found |= set(names) - set(rows.values_list("name", flat=True))
-    return found
+    seen = Source.objects.visible_to(viewer).filter(pk=OuterRef("pk"))
+    rows = Source.objects.unrestricted("which of them are gone").filter(name__in=names)
+    there = dict(rows.annotate(seen=Exists(seen)).values_list("name", "seen"))
+    return {name for name in names if there.get(name, viewer.is_staff)}
 
 
 # --- bulk operations

@@ -27,7 +27,7 @@ from portal.access.models import User
 user = User.objects.unrestricted("bench").get(username="bench")
 session = SessionStore()
 session[SESSION_KEY], session[HASH_SESSION_KEY] = str(user.pk), user.get_session_auth_hash()
-session[BACKEND_SESSION_KEY] = "allauth.account.auth_backends.AuthenticationBackend"
+session[BACKEND_SESSION_KEY] = "portal.access.backends.Backend"
 session.save()
 print(session.session_key)
 """

@@ -259,6 +259,13 @@ def delete_source(*, actor: Viewer, source: Source) -> int:
         # A reading ends the transaction it is in first, and finds its source gone in the next one.
         hold_job(job_id=stored.reading_job)
     wait_for_publications()
+    # From here on nobody adds a row that names it: what somebody else added between our deleting what does and the
+    # source itself would keep it.
+    if (
+        Source.objects.unrestricted("the row to remove").select_for_update().filter(pk=stored.pk).first()
+        is None
+    ):
+        raise NotFoundError(f"There is no source {source.pk}.")
     removed, heirs = withdraw_source(actor=actor, source=stored)
     withdraw_principals(actor=actor, source=people_source(stored.name))
     remove_schedule(name=f"catalog.sync:{stored.pk}")

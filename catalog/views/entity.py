@@ -12,11 +12,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from catalog.actions import REFRESH
 from catalog.models import Entity, Source
 from catalog.presenters.refs import entity_url
 from catalog.refs import RefError, canonical, parse_ref
-from catalog.selectors import may, moment, present_name
+from catalog.selectors import looks_after, moment, present_name
 from catalog.views.entity_parts import document_of, page_of
 from catalog.views.history import past_page
 from catalog.views.refresh import shown_job
@@ -73,7 +72,7 @@ def _refresh_url(viewer: Viewer, entity: Entity) -> str:
         source is None
         or not source.enabled
         or source.type == Source.Type.MANAGED
-        or not may(viewer, REFRESH, entity)
+        or not looks_after(viewer, entity)
     ):
         return ""
     return reverse("catalog:entity-refresh", args=[entity.namespace, entity.kind, entity.name])

@@ -76,6 +76,12 @@ def access_version() -> int | None:
     return remembered("access.version", _read_version)
 
 
+def note_version(number: int | None) -> None:
+    """What the statement that found the person read beside it; for the rest of the request."""
+    if number is not None:
+        remembered("access.version", lambda: number)
+
+
 def _read_version() -> int:
     rows = AccessVersion.objects.unrestricted(_REASON).filter(pk=1)
     return rows.values_list("number", flat=True).first() or 0

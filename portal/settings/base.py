@@ -154,7 +154,7 @@ CALLBOARD_JOB_LEASE = env.int("CALLBOARD_JOB_LEASE", 90)
 # --- access
 AUTH_USER_MODEL = "access.User"
 AUTHENTICATION_BACKENDS = [
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "portal.access.backends.Backend",
     "guardian.backends.ObjectPermissionBackend",
 ]
 ANONYMOUS_USER_NAME = None

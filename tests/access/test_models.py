@@ -26,7 +26,6 @@ BELOW = {"audit.AuditEvent", "plugins.ExtensionState"}
 FOREIGN = {"admin", "auth", "contenttypes", "sessions", "account", "guardian"}
 #: Modules that write SQL by hand, each with the reason why nothing leaks there.
 HANDWRITTEN = {
-    "catalog/query/ancestry.py": "keys only; what they stand for is then read through visible_to",
     "catalog/query/sql.py": "every statement contains scope.visible_sql, made by visible_to; see test_leaks.py",
     "catalog/query/query.py": "raw() of a statement that visible_to made, over tables of another time",
     "catalog/services/publishing/revisions.py": "copies rows inside the database; nothing is read",

@@ -35,6 +35,7 @@ ROWS = {
     "access.User": "staff",
     "access.Principal": "principal",
     "access.Membership": "membership",
+    "access.Rule": "rule",
     "access.Token": "token",
     "audit.AuditEvent": "audit",
     "catalog.AnnotationDefinition": "annotation",

@@ -26,7 +26,7 @@ from catalog.models import (
     TagDefinition,
     Tombstone,
 )
-from portal.access.models import Membership, Principal, Token, User
+from portal.access.models import Membership, Principal, Rule, Token, User
 from portal.access.viewer import Viewer
 from portal.audit.models import AuditEvent
 from portal.audit.services import record, seal
@@ -70,6 +70,7 @@ class World:
     tag: TagDefinition
     principal: Principal
     membership: Membership
+    rule: Rule
     token: Token
     job: Job
     schedule: Schedule
@@ -272,6 +273,7 @@ def make_world() -> World:
         tag=TagDefinition.objects.create(name="java"),
         principal=principal,
         membership=MembershipFactory(member=principal, group=team),
+        rule=Rule.objects.unrestricted("a test's world").get(shipped="owners-act"),
         token=token,
         job=JobFactory(
             subject="team-a", state=Job.State.FAILED, finished_at=now, error={"message": "It is away."}

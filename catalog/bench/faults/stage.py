@@ -198,6 +198,10 @@ class Stage:
         for driver in self.drivers:
             self.outcome.note(f"as {type(driver).__name__.lower()} found it", driver.verify())
         self.outcome.note("unclear answers", [f"{k}: {v}" for k, v in self.client.faults.items()])
+        if self.client.faults:
+            lines = self.fleet.log_of("web").splitlines()
+            said = [line for line in lines if "exception" in line]
+            self.outcome.note("what the web process said last", [line[-1500:] for line in said[-3:]])
         requests = {f"requests {name}": count for name, count in self.client.counts.items()}
         arrived = self.receiver.arrived
         sent = {"sent": len(arrived), "sent again": len(arrived) - len(set(arrived))}

@@ -10,6 +10,7 @@ from django.db import transaction
 from catalog.actions import UNREGISTER
 from catalog.ingest.collected import Collected
 from catalog.models import Claim, Contender, Entity, KeptDocument, Problem, Source, Tombstone
+from catalog.selectors import refusal
 from catalog.services.publishing.cause import Cause
 from catalog.services.publishing.plan import COLUMNS, REASON, Plan, Row
 from catalog.services.publishing.publish import apply_plans, publish
@@ -45,6 +46,9 @@ def remove_entity(*, actor: Viewer, uid: str) -> list[Source]:
 
     Returns:
         The sources to read again: the one that declares it, and others that do. None where there was no such entity.
+
+    Raises:
+        NotAllowedError: the actor sees it, and may not remove it.
     """
     try:
         key = UUID(uid)
@@ -53,6 +57,8 @@ def remove_entity(*, actor: Viewer, uid: str) -> list[Source]:
     wait_for_publications()  # so that it is still of this source and name when it goes
     entity = Entity.objects.visible_to(actor, UNREGISTER).filter(uid=key).select_related("source").first()
     if entity is None:
+        if seen := Entity.objects.visible_to(actor).filter(uid=key).first():
+            raise refusal(actor, UNREGISTER, seen)
         return []
     row = Row(**{column: getattr(entity, column) for column in COLUMNS})
     counts, _ = apply_plans(

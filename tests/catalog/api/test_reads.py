@@ -113,7 +113,7 @@ def test_a_token_ends_with_its_revocation(staff: Api) -> None:
 @pytest.mark.usefixtures("catalog")
 def test_a_session_reads_too() -> None:
     browser = Client()
-    browser.force_login(UserFactory(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(UserFactory(), backend="portal.access.backends.Backend")
     assert names(browser.get(f"{CATALOG}/entities?filter=kind=api")) == ["orders"]
 
 
@@ -346,7 +346,7 @@ def test_a_circle_of_locations_ends(api: Api) -> None:
     assert [item["entity"]["metadata"]["name"] for item in body["items"]] == ["a", "b"]
 
 
-def test_deleting_by_uid_is_for_curators(api: Api, catalog: list[Entity]) -> None:
+def test_deleting_by_uid_is_for_owners_and_curators(api: Api, catalog: list[Entity]) -> None:
     answer = api.delete(f"{CATALOG}/entities/by-uid/{catalog[0].uid}")
     assert answer.status_code == 403
     assert Entity.objects.filter(pk=catalog[0].pk).exists()
@@ -380,9 +380,8 @@ def test_whole_answers_are_remembered_until_the_next_publication(api: Api, catal
     with CaptureQueriesContext(connection) as seen:
         again = {path: api.get(CATALOG + path).content for path in paths}
     assert again == first
-    assert len(seen) == len(
-        paths
-    )  # the number of the last publication, and nothing for the token within a second
+    # The numbers of rules and entities, and nothing for the token within a second.
+    assert len(seen) == 2 * len(paths)
     store([document("new")])
     assert all(api.get(CATALOG + path).content != first[path] for path in paths)
 
@@ -439,10 +438,10 @@ def test_references_that_were_asked_for_before_cost_the_number_alone(api: Api, c
     first = ask(refs[:2])
     with CaptureQueriesContext(connection) as seen:
         assert ask([*refs[:2], "component:default/nobody"]) == [*first, None]
-    assert len(seen) == 2, "the number, and one statement for the reference that is not known"
+    assert len(seen) == 3, "the numbers of rules and entities, and one for the reference that is not known"
     with CaptureQueriesContext(connection) as seen:
         assert ask([refs[1], refs[0], refs[1]]) == [first[1], first[0], first[1]]
-    assert len(seen) == 1
+    assert len(seen) == 2
 
 
 STATEMENTS = {
@@ -463,8 +462,8 @@ def test_an_answer_costs_few_statements(api: Api, path: str) -> None:
     api.get(f"{CATALOG}/nothing")  # notes the use of the token
     with CaptureQueriesContext(connection) as seen, guarded_reads():
         b"".join(api.get(CATALOG + path))
-    token = 1
-    assert len(seen) == token + STATEMENTS[path], [query["sql"] for query in seen]
+    token = rules = 1
+    assert len(seen) == token + rules + STATEMENTS[path], [query["sql"] for query in seen]
 
 
 def test_the_paths_describe_themselves(api: Api) -> None:
@@ -481,7 +480,7 @@ def test_the_whole_api_is_described_and_can_be_read_by_people_who_are_signed_in(
     assert b"/api/catalog/entities/by-query" in api.get("/api/schema/").content
     assert Client().get("/api/docs/").status_code == 302
     browser = Client()
-    browser.force_login(UserFactory(), backend="allauth.account.auth_backends.AuthenticationBackend")
+    browser.force_login(UserFactory(), backend="portal.access.backends.Backend")
     page = browser.get("/api/docs/")
     assert page.status_code == 200
     assert b"drf_spectacular_sidecar/swagger-ui" in page.content

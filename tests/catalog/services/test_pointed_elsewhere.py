@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from catalog.models import Source
@@ -28,3 +30,10 @@ def test_staff_is_told_what_happened_to_a_source_that_is_gone() -> None:
     delete_source(actor=BOSS, source=source)
     assert visible_source_names(BOSS, ["one"]) == {"one"}
     assert visible_source_names(Viewer(actor="user:a", name="a"), ["one"]) == set()
+
+
+def test_what_is_seen_and_what_is_gone_is_asked_at_one_moment(django_assert_num_queries: Any) -> None:
+    """Between two statements a source may go and come back, and be neither."""
+    create_source(actor=BOSS, target=FIRST, name="one", sync=False)
+    with django_assert_num_queries(1):
+        assert visible_source_names(BOSS, ["one", "gone"]) == {"one", "gone"}
