@@ -65,6 +65,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, made by migrations; tests with real transactions are cleared away the short way."""
+    from tests.services.emptying import quick_emptying  # not before the apps are there
+
+    with quick_emptying():
+        yield
+
+
+@pytest.fixture(scope="session")
 def shared_dir() -> Path:
     """The folder with ``corpus/``, ``conformance/`` and ``reference/``; mark such tests ``shared``."""
     folder = selection.shared_folder()
