@@ -1,4 +1,4 @@
-"""Empties the database after a test with real transactions, in a tenth of the time that Django's flush takes.
+"""Empties the database after a test with real transactions, in a fraction of the time that Django's flush takes.
 
 Django empties every table, used or not, and makes anew what a migration ends with: content types, permissions and the
 shipped kinds. Here only tables with rows are emptied, and what a migration ends with stays where it is. Where the test
@@ -41,6 +41,7 @@ class Emptier:
         self._alias = alias
         self._tables: list[str] = []
         self._keys: dict[str, str] = {}
+        self._references: set[tuple[str, str]] = set()
         self._stays: dict[str, Rows] = {}
 
     def empty(self, flush: Callable[[], object]) -> None:
@@ -62,20 +63,30 @@ class Emptier:
             ContentType.objects.clear_cache()
 
     def _look(self) -> None:
-        models = apps.get_models(include_auto_created=True)
+        models = list(apps.get_models(include_auto_created=True))
         self._keys = {model._meta.db_table: model._meta.pk.column for model in models}
+        self._references = {
+            (model._meta.db_table, field.related_model._meta.db_table)
+            for model in models
+            for field in model._meta.local_concrete_fields
+            if field.remote_field and field.db_constraint
+        }
         self._tables = connections[self._alias].introspection.django_table_names(
             only_existing=True, include_views=False
         )
         self._stays = {table: self._rows(table) for table in self._with_rows()}
 
     def _remove(self) -> None:
-        if connections[self._alias].vendor == "postgresql":
-            # Wait, as TRUNCATE does, for what a process that was killed may still be committing.
+        truncates = connections[self._alias].vendor == "postgresql"
+        if truncates:
+            # Wait, as TRUNCATE of all would, for what a process that was killed may still be committing.
             self._execute(f"LOCK TABLE {', '.join(map(self._name, self._tables))} IN EXCLUSIVE MODE")
-        for table in self._with_rows():
-            if table not in self._stays:
-                self._execute(f"DELETE FROM {self._name(table)}")
+        filled = [table for table in self._with_rows() if table not in self._stays]
+        if truncates and filled:
+            # Not DELETE: statistics of the emptied table would stay, and mislead the planner in a larger test.
+            self._execute(f"TRUNCATE {', '.join(map(self._name, self._with_referring(filled)))}")
+        for table in [] if truncates else filled:
+            self._execute(f"DELETE FROM {self._name(table)}")
         for table, before in self._stays.items():
             now = self._rows(table)
             if any(now.get(key) != row for key, row in before.items()):
@@ -89,6 +100,13 @@ class Emptier:
         asked = ", ".join(f"EXISTS (SELECT 1 FROM {self._name(table)})" for table in self._tables)
         (answer,) = self._execute(f"SELECT {asked}")
         return [table for table, found in zip(self._tables, answer, strict=True) if found]
+
+    def _with_referring(self, tables: list[str]) -> list[str]:
+        """They and those that refer to them, which TRUNCATE wants to be named even where they are empty."""
+        found = dict.fromkeys(tables)
+        while more := {own for own, other in self._references if other in found} - found.keys():
+            found |= dict.fromkeys(sorted(more))
+        return list(found)
 
     def _rows(self, table: str) -> Rows:
         rows = self._execute(f"SELECT {self._name(self._keys[table])}, t.* FROM {self._name(table)} t")
