@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
-from tests.services import selection, servers
+from tests.services import examples, selection, servers
 
+hypothesis_settings.register_profile(examples.ALL)
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from hypothesis import settings
 
+#: The profile, which tests/conftest.py registers: Hypothesis asks for it before it reads any test.
 ALL = "all"
-settings.register_profile(ALL)
 
 
 def examples(number: int) -> int:
