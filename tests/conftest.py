@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
-from tests.services import selection, servers
+from tests.services import examples, selection, servers
 
+hypothesis_settings.register_profile(examples.ALL)
 _LEFT_OUT = pytest.StashKey[Counter[str]]()
 
 
@@ -62,6 +64,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for reason, count in sorted(config.stash[_LEFT_OUT].items()):
         terminalreporter.write_line(f"left out {count} test{'s' * (count != 1)}: {reason}")
     terminalreporter.write_line(selection.describe_services())
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, made by migrations; tests with real transactions are cleared away the short way."""
+    from tests.services.emptying import quick_emptying  # not before the apps are there
+
+    with quick_emptying():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.utils import timezone
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from rest_framework.request import Request
 
@@ -25,6 +25,7 @@ from portal.access.services.idempotency import KeptAnswer, begin_request, keep_a
 from portal.access.viewer import Viewer
 from portal.core.errors import ConflictError, InputError
 from tests.factories.access import StaffFactory, TokenFactory
+from tests.services.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS = IdempotentAnswer.objects.unrestricted("test")
@@ -153,7 +154,9 @@ def test_a_second_one_while_the_first_is_under_way_is_told_so(token: str) -> Non
     assert made() == 1
 
 
-@examples(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(sent=st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), min_size=2, max_size=6))
 def test_however_requests_race_each_key_makes_one_row(token: str, sent: list[tuple[str, bool]]) -> None:
     ROWS.delete()

@@ -22,6 +22,7 @@ PAGES = (
     "/catalog/references/?to=component:default/berth-60", "/catalog/?refs=nothing&fresh=stale",
     "/accounts/password/change/",
 )  # fmt: skip
+FEW_PAGES = ("/", "/catalog/", ENTITY, "/catalog/problems/")
 ADMIN_PAGES = (
     "/admin/", "/admin/catalog/entity/", "/admin/catalog/kind/",
     "/admin/catalog/source/", "/admin/catalog/source/add/", "/admin/catalog/problem/", "/admin/access/user/",
@@ -148,8 +149,9 @@ def test_everything_works_without_a_script(open_browser: Callable[..., Page]) ->
     ("dark", "width", "pages", "rules"),
     [
         pytest.param(False, 1280, PAGES, RULES, id="light"),
-        pytest.param(True, 1280, PAGES, ["color-contrast"], id="dark"),
-        pytest.param(False, 390, ("/", "/catalog/", ENTITY, "/catalog/problems/"), RULES, id="phone"),
+        pytest.param(True, 1280, FEW_PAGES, ["color-contrast"], id="dark"),
+        pytest.param(True, 1280, PAGES, ["color-contrast"], id="dark, all", marks=pytest.mark.slow),
+        pytest.param(False, 390, FEW_PAGES, RULES, id="phone"),
     ],
 )
 def test_no_page_violates_an_accessibility_rule(
@@ -171,7 +173,7 @@ def test_no_page_violates_an_accessibility_rule(
 
 
 @pytest.mark.services("npm")
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("dark", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_no_page_of_the_admin_violates_a_rule_that_matters(
     open_browser: Callable[..., Page], axe: str, dark: bool
 ) -> None:

@@ -30,10 +30,11 @@ from catalog.services.sources import create_source, request_sync, update_source
 from portal.jobs.models import Job
 from portal.jobs.running import run_job
 from tests.factories.sources import SYSTEM, assert_catalog_is_consistent, component, forget_catalog, location
+from tests.services.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = int(os.environ.get("CALLBOARD_INCREMENTAL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("CALLBOARD_INCREMENTAL_EXAMPLES", examples(25)))
 SOURCES = ("one", "two")
 GROUP = (
     "apiVersion: backstage.io/v1alpha1\nkind: Group\nmetadata: {{name: {name}}}\n"

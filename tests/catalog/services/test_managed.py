@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, note
-from hypothesis import settings as examples
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -30,6 +30,7 @@ from portal.core.errors import ConflictError, NotFoundError
 from portal.jobs.running import run_job
 from tests.factories.managed import CURATOR, written
 from tests.factories.sources import assert_catalog_is_consistent, document, forget_catalog
+from tests.services.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NAMES = ("a", "b", "c")
@@ -193,8 +194,8 @@ class Writes(RuleBasedStateMachine):
 def test_random_writes_and_their_undoing_end_as_a_table_of_documents_does() -> None:
     run_state_machine_as_test(
         Writes,
-        settings=examples(
-            max_examples=12,
+        settings=hypothesis_settings(
+            max_examples=examples(12),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

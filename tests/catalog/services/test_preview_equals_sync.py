@@ -18,6 +18,7 @@ from catalog.ingest.sources import SentFiles
 from catalog.models import Contender, Entity, Problem, Quarantine, Relation, Source
 from catalog.services.preview import Report, preview_changes
 from tests.factories.sources import SYSTEM, Folder, forget_catalog
+from tests.services.examples import examples
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.req("R031")]
 
@@ -215,7 +216,7 @@ def assert_records(report: Report, source: Source, before: State, after: State) 
 
 
 @settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     phases=[
         Phase.explicit,

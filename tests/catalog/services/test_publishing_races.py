@@ -13,7 +13,7 @@ import orjson
 import pytest
 from django.db import connections
 from hypothesis import HealthCheck, given, note
-from hypothesis import settings as examples
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from catalog.models import Contender, Entity, EntityAttribute, Problem, Relation, Source
@@ -28,6 +28,7 @@ from tests.factories.sources import (
     entity,
     location,
 )
+from tests.services.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -225,7 +226,9 @@ def roots(tmp_path: Path, settings: Any) -> Iterator[Path]:
     yield tmp_path
 
 
-@examples(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(todo=steps)
 def test_after_any_edits_the_catalog_is_what_a_new_one_would_read(roots: Path, todo: list[Any]) -> None:
     remove_all_sources()

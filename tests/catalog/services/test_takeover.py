@@ -21,6 +21,7 @@ from tests.factories.sources import (
     entity,
     exists,
 )
+from tests.services.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOP = "component:default/shop"
@@ -63,7 +64,9 @@ def forget() -> None:
 
 
 @pytest.mark.req("R002")
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(8), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
 def test_the_winner_and_every_heir_depend_on_priorities_and_first_come_alone(places: Path, data: Any) -> None:
     forget()

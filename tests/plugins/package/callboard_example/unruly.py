@@ -13,7 +13,7 @@ T = "callboard_example/"
 
 
 def slow(viewer: Any) -> dict[str, Any]:
-    time.sleep(3)
+    time.sleep(2)
     return {"said": "at last"}
 
 
