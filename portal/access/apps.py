@@ -13,4 +13,5 @@ class AccessConfig(AppConfig):
         set_policy("access.idempotentanswer", staff_only)
         # Packages below this one cannot say so themselves.
         set_policy("audit.auditevent", staff_only)
+        set_policy("audit.checkpoint", staff_only)
         set_policy("plugins.extensionstate", staff_only)
