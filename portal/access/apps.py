@@ -7,8 +7,10 @@ class AccessConfig(AppConfig):
     verbose_name = "People and access"
 
     def ready(self) -> None:
+        from portal.access import signals
         from portal.access.querysets import own_or_staff, set_policy, staff_only
 
+        signals.connect()
         set_policy("access.token", own_or_staff)
         set_policy("access.idempotentanswer", staff_only)
         # Packages below this one cannot say so themselves.

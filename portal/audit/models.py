@@ -97,4 +97,4 @@ class Checkpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} at {self.position}"
+        return f"{self.Kind(self.kind).label} at {self.position}"
