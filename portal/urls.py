@@ -17,6 +17,7 @@ urlpatterns = [
     path("catalog/", include("catalog.urls")),
     path("jobs/", include("portal.jobs.urls")),
     path("api/jobs/v1/", include("portal.jobs.api.urls")),
+    path("api/audit/v1/", include("portal.web.api.audit")),
     path("api/", include("portal.web.api_urls")),
     path("admin/", admin.site.urls),
     *plugin_pages(),

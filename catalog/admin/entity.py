@@ -21,6 +21,7 @@ from catalog.query import EntityQuery
 from catalog.query.conflicts import Conflicts
 from catalog.query.freshness import freshness_of
 from portal.access.admin import FieldFilter, ReadOnlyAdmin, once, viewer_of
+from portal.access.admin.exports import RecordedExport
 from portal.access.viewer import Viewer
 
 MOST_SHOWN = 200
@@ -86,7 +87,7 @@ def entity_link(ref: str) -> SafeString:
 
 
 @admin.register(Entity)
-class EntityAdmin(ExportMixin, ReadOnlyAdmin):
+class EntityAdmin(RecordedExport, ExportMixin, ReadOnlyAdmin):
     list_display = ("ref", "label", "type", "lifecycle", "owner", "condition", "source", "changed_at")
     list_select_related = ("source",)
     list_filter = (

@@ -12,10 +12,11 @@ from unfold.contrib.import_export.forms import ExportForm
 from catalog.admin.entity import entity_link
 from catalog.models import Problem
 from portal.access.admin import FieldFilter, ReadOnlyAdmin
+from portal.access.admin.exports import RecordedExport
 
 
 @admin.register(Problem)
-class ProblemAdmin(ExportMixin, ReadOnlyAdmin):
+class ProblemAdmin(RecordedExport, ExportMixin, ReadOnlyAdmin):
     list_display = ("severity", "rule", "message", "source", "entity", "place", "last_seen_at")
     list_display_links = ("message",)
     list_select_related = ("source",)

@@ -15,6 +15,7 @@ from unfold.contrib.import_export.forms import ExportForm, ImportForm
 from catalog.models import AnnotationDefinition, TagDefinition
 from catalog.services.kinds import vocabulary_changed
 from portal.access.admin import ModelAdmin, viewer_of
+from portal.access.admin.exports import RecordedExport
 from portal.access.viewer import Viewer
 from portal.core.querysets import guarded_reads
 
@@ -71,7 +72,7 @@ class TagResource(VocabularyResource):
         clean_model_instances = True
 
 
-class VocabularyAdmin(ImportExportMixin, ModelAdmin):
+class VocabularyAdmin(RecordedExport, ImportExportMixin, ModelAdmin):
     """What annotations and tags have in common. Every process knows of a change at its next reading."""
 
     import_form_class = ImportForm

@@ -67,3 +67,34 @@ class AuditEvent(models.Model):
 
     def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
         raise AppendOnlyError("Audit records are never removed.")
+
+
+class Checkpoint(models.Model):
+    """A signed statement: the record at ``position`` had this digest at that time.
+
+    A boundary says so of the last record that retention removes: the chain goes on from its digest. Copies kept
+    elsewhere show what was cut off or written anew (docs/admins/audit.md).
+    """
+
+    class Kind(models.TextChoices):
+        CHECKPOINT = "checkpoint", "Checkpoint"
+        BOUNDARY = "boundary", "Boundary"
+
+    kind = models.CharField(max_length=10, choices=Kind, editable=False)
+    position = models.BigIntegerField(editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    at = models.DateTimeField(editable=False)
+    signature = models.CharField(max_length=200, editable=False)
+    written_at = models.DateTimeField(null=True, editable=False, help_text="When its copy was put elsewhere.")
+
+    objects = GuardedQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = "audit checkpoint"
+        ordering = ("-position",)
+        constraints = [
+            models.UniqueConstraint(fields=("kind", "position"), name="audit_checkpoint_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.Kind(self.kind).label} at {self.position}"

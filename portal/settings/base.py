@@ -237,6 +237,11 @@ CALLBOARD_VAULT_NAMESPACE = env.str("CALLBOARD_VAULT_NAMESPACE", "")
 CALLBOARD_SOURCES = env.str("CALLBOARD_SOURCES", "")
 CALLBOARD_SYNC_INTERVAL = env.int("CALLBOARD_SYNC_INTERVAL", 300)
 
+# --- audit: how long records are kept (0: for ever), and a folder for copies of signed checkpoints
+CALLBOARD_AUDIT_DAYS = env.int("CALLBOARD_AUDIT_DAYS", 0)
+_checkpoints = env.str("CALLBOARD_AUDIT_CHECKPOINTS", "")
+CALLBOARD_AUDIT_CHECKPOINTS = Path(_checkpoints).resolve() if _checkpoints else None
+
 # --- secrets
 SECRET_KEY = env.str("CALLBOARD_SECRET_KEY", "")
 CALLBOARD_KEYS = env.list("CALLBOARD_KEYS", default=[])

@@ -226,6 +226,9 @@ ENTRIES: tuple[Entry, ...] = (
     operation("jobs/v1/jobs"),
     operation("jobs/v1/jobs/<uuid:id>", "jobs/v1/jobs/{job}", member=404, staff=200),
     operation("jobs/v1/jobs/<uuid:id>/cancel", "jobs/v1/jobs/{job}/cancel", member=403, staff=409, method="POST"),
+    # --- the audit record
+    operation("audit/v1/events", "audit/v1/events?verb=catalog.*&limit=5", member=403, staff=200),
+    operation("audit/v1/export", member=403, staff=200),
     # --- the change feed and webhooks
     operation("events/v1/events", "events/v1/events?type=catalog.*&limit=5"),
     operation("events/v1/stream", member=503),  # only the event process keeps answers open

@@ -18,8 +18,9 @@ from portal.core.context import address, request_id
 from portal.core.crypto import new_key
 from portal.core.querysets import UnscopedReadError, guarded_reads
 from tests.factories.access import GroupFactory
+from tests.factories.audit import guards_off
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.req("R123")]
 
 
 def _write(count: int) -> list[AuditEvent]:
@@ -30,7 +31,8 @@ def _write(count: int) -> list[AuditEvent]:
 
 
 def _tamper(sql: str, *values: Any) -> None:
-    with connection.cursor() as cursor:
+    """As somebody who owns the database: past its guards."""
+    with guards_off(), connection.cursor() as cursor:
         cursor.execute(sql, values)
 
 

@@ -15,7 +15,9 @@ from django.utils import timezone
 from portal.access.models import Token, User
 from portal.access.services.users import viewer_of_user
 from portal.access.viewer import CURATE, VIEW, Viewer
+from portal.audit.models import AuditEvent
 from portal.audit.services import record
+from portal.core.context import address
 from portal.core.crypto import hash_token
 from portal.core.errors import InputError, NotFoundError
 
@@ -24,15 +26,20 @@ SCOPES = (VIEW, CURATE)
 USE_NOTED_EVERY = timedelta(minutes=1)
 REMEMBERED_SECONDS = 1.0
 MOST_REMEMBERED = 1_000
+#: Addresses from which the use of one token is recorded in a day, so that no client can fill the audit record.
+ADDRESSES_A_DAY = 20
+MOST_NOTED = 10_000
 
 
 class _Remembered(NamedTuple):
     viewer: Viewer
+    token: Token
     expires_at: datetime | None
     until: float
 
 
 _remembered: dict[str, _Remembered] = {}
+_noted: set[tuple[int, str, str]] = set()
 
 
 @transaction.atomic
@@ -118,6 +125,7 @@ def viewer_of_token(text: str) -> Viewer | None:
             and known.until > time.monotonic()
             and (known.expires_at is None or known.expires_at > now)
         ):
+            _record_token_use(known.token, now)
             return known.viewer
     token = (
         Token.objects.unrestricted("a token is looked up before anybody is known")
@@ -129,17 +137,21 @@ def viewer_of_token(text: str) -> Viewer | None:
     if token is None:
         return None
     note_token_use(token=token, at=now)
+    _record_token_use(token, now)
     viewer = viewer_of_stored_token(token)
     if remembering:
         if len(_remembered) >= MOST_REMEMBERED:
             _remembered.clear()
-        _remembered[digest] = _Remembered(viewer, token.expires_at, time.monotonic() + REMEMBERED_SECONDS)
+        _remembered[digest] = _Remembered(
+            viewer, token, token.expires_at, time.monotonic() + REMEMBERED_SECONDS
+        )
     return viewer
 
 
 def forget_tokens() -> None:
     """Look every token up again, in this process."""
     _remembered.clear()
+    _noted.clear()
 
 
 def viewer_of_stored_token(token: Token) -> Viewer:
@@ -157,7 +169,32 @@ def viewer_of_stored_token(token: Token) -> Viewer:
 
 
 def note_token_use(*, token: Token, at: datetime) -> None:
-    """Remember that a token was used; not a change anyone audits, so no record."""
+    """Remember when a token was last used, to the minute; the audit record has its own measure."""
     if token.last_used_at is None or at - token.last_used_at > USE_NOTED_EVERY:
         # Compare-and-set: of many requests at the same moment one writes.
         Token.objects.filter(pk=token.pk, last_used_at=token.last_used_at).update(last_used_at=at)
+
+
+def _record_token_use(token: Token, at: datetime) -> None:
+    """One audit record for each token, day (UTC) and address, up to ``ADDRESSES_A_DAY``; the rest are the same again.
+
+    Two processes at the same moment may both write theirs, which says nothing wrong.
+    """
+    day, here = at.date().isoformat(), address.get()
+    use = (token.pk, day, here)
+    if use in _noted:
+        return
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    earlier = AuditEvent.objects.unrestricted("whether this use was recorded").filter(
+        object_type=Token._meta.label_lower,
+        object_id=str(token.pk),
+        verb="access.token.used",
+        at__gte=midnight,
+    )
+    known = set(earlier.values_list("address", flat=True)[:ADDRESSES_A_DAY])
+    if here not in known and len(known) < ADDRESSES_A_DAY:
+        record(actor=viewer_of_stored_token(token).actor, verb="access.token.used", target=token)
+    if not connection.in_atomic_block:  # what is taken back would not have been recorded
+        if len(_noted) >= MOST_NOTED:
+            _noted.clear()
+        _noted.add(use)

@@ -11,11 +11,12 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.contrib.import_export.forms import ExportForm
 
 from portal.access.admin import FieldFilter, ReadOnlyAdmin
+from portal.access.admin.exports import RecordedExport
 from portal.audit.models import AuditEvent
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ExportMixin, ReadOnlyAdmin):
+class AuditEventAdmin(RecordedExport, ExportMixin, ReadOnlyAdmin):
     list_display = ("at", "actor", "verb", "object_type", "object_name", "address", "sealed")
     list_filter = (
         FieldFilter.of("verb"),

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import close_old_connections
 
 from portal.audit.models import AuditEvent
+from portal.audit.services import forget_old_records, keep_checkpoints
 from portal.audit.services import seal as seal_audit
 from portal.core.sealing import anything_waits
 from portal.events.models import Event
@@ -42,6 +43,8 @@ CHORES = (
     ("forget_delivery_jobs", 600.0, forget_delivery_jobs),
     ("forget_old_events", 3600.0, forget_old_events),
     ("forget_old_deliveries", 3600.0, forget_old_deliveries),
+    ("keep_checkpoints", 600.0, keep_checkpoints),
+    ("forget_old_records", 3600.0, forget_old_records),
 )
 
 
