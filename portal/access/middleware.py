@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from portal.access.models import User
-from portal.access.services import viewer_of_user
+from portal.access.services import note_session, viewer_of_user
 from portal.access.viewer import ANONYMOUS, Viewer
 from portal.core.context import address
 from portal.core.querysets import guarded_reads
@@ -21,7 +21,10 @@ from portal.core.querysets import guarded_reads
 
 def _viewer(request: HttpRequest) -> Viewer:
     user = request.user
-    return viewer_of_user(user) if isinstance(user, User) and user.is_active else ANONYMOUS
+    if not isinstance(user, User) or not user.is_active:
+        return ANONYMOUS
+    note_session(request, user)
+    return viewer_of_user(user)
 
 
 class AccessMiddleware(LoginRequiredMiddleware):

@@ -5,9 +5,11 @@ from portal.access.admin.base import ModelAdmin, ReadOnlyAdmin, TabularInline, o
 from portal.access.admin.filters import FieldFilter, RelatedFilter
 from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
 from portal.access.admin.people import MembershipAdmin, PrincipalAdmin, UserAdmin
+from portal.access.admin.sessions import BrowserSessionAdmin
 from portal.access.admin.tokens import TokenAdmin
 
 __all__ = [
+    "BrowserSessionAdmin",
     "CuratedForm",
     "FieldFilter",
     "JSONField",

@@ -45,6 +45,7 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("People", "person", "access_user_changelist"),
             ("Identities", "badge", "access_principal_changelist"),
             ("Memberships", "group", "access_membership_changelist"),
+            ("Sessions", "devices", "access_browsersession_changelist"),
             ("Tokens", "key", "access_token_changelist"),
         ),
     ),
