@@ -116,7 +116,7 @@ class UserAdmin(ModelAdmin):
         rows = BrowserSession.objects.unrestricted("who sees a person here may see these").filter(user=person)
         return format_html_join(
             SafeString("<br>"),
-            '<a href="{}">{}, {}</a>, last seen {}',
+            '<a class="text-primary-600 underline" href="{}">{}, {}</a>, last seen {}',
             (
                 (
                     reverse("admin:access_browsersession_change", args=[row.pk]),
