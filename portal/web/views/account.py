@@ -37,7 +37,7 @@ def _viewer(request: HttpRequest) -> Viewer:
 
 
 def _own(viewer: Viewer) -> RestrictedQuerySet[BrowserSession]:
-    rows = BrowserSession.objects.visible_to(viewer).filter(user_id=viewer.user_id)
+    rows = BrowserSession.objects.visible_to(viewer).filter(user_id=viewer.user_id or 0)
     return rows.filter(session__expire_date__gt=timezone.now())
 
 
