@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from portal.access.models import User
-from portal.access.services import viewer_of_user
+from portal.access.services import note_session, viewer_of_user
 from portal.access.standing import note_version
 from portal.access.viewer import ANONYMOUS, Viewer
 from portal.core.context import address
@@ -25,6 +25,7 @@ def _viewer(request: HttpRequest) -> Viewer:
     if not isinstance(user, User) or not user.is_active:
         return ANONYMOUS
     note_version(getattr(user, "access_version", None))
+    note_session(request, user)
     return viewer_of_user(user)
 
 

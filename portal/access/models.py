@@ -6,6 +6,7 @@ import uuid
 from typing import ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.sessions.models import Session
 from django.db import models
 from django.db.models import F, Q
 
@@ -120,6 +121,29 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+
+class BrowserSession(models.Model):
+    """What a person is told about one of their sessions. It goes with the row of the session itself.
+
+    ``session`` is the secret of the browser: it is never shown, the number of this row stands for it.
+    """
+
+    session = models.OneToOneField(Session, on_delete=models.CASCADE, editable=False, related_name="seen_as")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, editable=False, related_name="browser_sessions")
+    address = models.CharField(max_length=64, blank=True, editable=False)
+    agent = models.CharField(max_length=300, blank=True, editable=False, help_text="As the browser says.")
+    created_at = models.DateTimeField(editable=False)
+    seen_at = models.DateTimeField(editable=False)
+
+    objects = RestrictedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-seen_at", "-id")
+        verbose_name = "session"
+
+    def __str__(self) -> str:
+        return f"session {self.pk}"
 
 
 class IdempotentAnswer(models.Model):

@@ -77,7 +77,11 @@ class Shell:
 
     @cached_property
     def account(self) -> list[Link]:
-        return [Link("Change password", reverse("account_change_password"), "key"), *self.foot]
+        return [
+            Link("Your account", reverse("web:account"), "user"),
+            Link("Change password", reverse("account_change_password"), "key"),
+            *self.foot,
+        ]
 
     home = property(lambda self: reverse("web:home"))
     search = property(lambda self: reverse("catalog:index"))

@@ -92,6 +92,11 @@ OWN_ENTITY = "catalog/v1/entities/component/default/shop"
 ENTRIES: tuple[Entry, ...] = (
     # --- the shell
     page("", "/".strip("/")),
+    page("account/"),
+    page("account/sessions/end-others/", member=405),
+    page("account/sessions/end-others/", member=302, method="POST"),
+    page("account/sessions/<int:key>/end/", "account/sessions/0/end/", member=405),
+    page("account/sessions/<int:key>/end/", "account/sessions/0/end/", member=404, method="POST"),
     page("settings/appearance/", member=405),
     page("settings/appearance/", member=400, method="POST"),
     public("health/live"),
@@ -264,6 +269,7 @@ ADMIN_PAGES: dict[str, frozenset[int]] = {
     "process_import/": frozenset({405}),
     # actions on one object: a dialog that asks
     "<path:object_id>/new-password/": frozenset({200}),
+    "<path:object_id>/sign-out/": frozenset({200}),
     "<path:object_id>/revoke/": frozenset({200}),
     "<path:object_id>/cancel/": frozenset({200}),
     "<path:object_id>/check-now/": frozenset({200}),

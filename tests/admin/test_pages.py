@@ -21,7 +21,7 @@ from portal.access.admin import ModelAdmin, ReadOnlyAdmin
 from portal.access.admin.base import age
 from portal.access.models import Token
 from portal.web.admin.registration import keep_restricted_pages
-from tests.factories.access import MembershipFactory, TokenFactory
+from tests.factories.access import BrowserSessionFactory, MembershipFactory, TokenFactory
 from tests.factories.catalog import document, store
 from tests.factories.connections import ConnectionFactory
 from tests.factories.events import DeliveryFactory
@@ -36,6 +36,7 @@ ROWS = {
     "access.Principal": "principal",
     "access.Membership": "membership",
     "access.Rule": "rule",
+    "access.BrowserSession": "session",
     "access.Token": "token",
     "audit.AuditEvent": "audit",
     "catalog.AnnotationDefinition": "annotation",
@@ -85,6 +86,7 @@ def _many_more(world: World) -> None:
         make_sync(source)
         make_problem(source, number)
         MembershipFactory()
+        BrowserSessionFactory(user=world.member)
         TokenFactory(user=world.member)
         ConnectionFactory()
         DeliveryFactory()

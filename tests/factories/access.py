@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import factory
+from django.contrib.sessions.models import Session
+from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from portal.access.models import Membership, Principal, Token, User
+from portal.access.models import BrowserSession, Membership, Principal, Token, User
 from portal.core.crypto import hash_token
 
 
@@ -60,3 +64,23 @@ class TokenFactory(DjangoModelFactory[Token]):
     name = "a script"
     prefix = factory.LazyAttribute(lambda o: o.text[:9])
     digest = factory.LazyAttribute(lambda o: hash_token(o.text))
+
+
+class SessionFactory(DjangoModelFactory[Session]):
+    class Meta:
+        model = Session
+
+    session_key = factory.Sequence(lambda n: f"session{n:025}")
+    session_data = ""
+    expire_date = factory.LazyFunction(lambda: timezone.now() + timedelta(days=1))
+
+
+class BrowserSessionFactory(DjangoModelFactory[BrowserSession]):
+    class Meta:
+        model = BrowserSession
+
+    session = factory.SubFactory(SessionFactory)
+    user = factory.SubFactory(UserFactory)
+    agent = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+    created_at = factory.LazyFunction(timezone.now)
+    seen_at = factory.LazyFunction(timezone.now)

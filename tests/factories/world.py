@@ -26,7 +26,7 @@ from catalog.models import (
     TagDefinition,
     Tombstone,
 )
-from portal.access.models import Membership, Principal, Rule, Token, User
+from portal.access.models import BrowserSession, Membership, Principal, Rule, Token, User
 from portal.access.viewer import Viewer
 from portal.audit.models import AuditEvent
 from portal.audit.services import record, seal
@@ -37,6 +37,7 @@ from portal.events.services import publish
 from portal.events.services import seal as seal_events
 from portal.jobs.models import Job, Schedule
 from tests.factories.access import (
+    BrowserSessionFactory,
     GroupFactory,
     MembershipFactory,
     PrincipalFactory,
@@ -71,6 +72,7 @@ class World:
     principal: Principal
     membership: Membership
     rule: Rule
+    session: BrowserSession
     token: Token
     job: Job
     schedule: Schedule
@@ -274,6 +276,7 @@ def make_world() -> World:
         principal=principal,
         membership=MembershipFactory(member=principal, group=team),
         rule=Rule.objects.unrestricted("a test's world").get(shipped="owners-act"),
+        session=BrowserSessionFactory(user=member),
         token=token,
         job=JobFactory(
             subject="team-a", state=Job.State.FAILED, finished_at=now, error={"message": "It is away."}

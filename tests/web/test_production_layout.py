@@ -160,6 +160,7 @@ def test_production_refuses_to_start_without_its_own_keys_and_names(
     assert f"Set {said}" in refused.stderr
 
 
+@pytest.mark.req("R131")
 def test_django_finds_nothing_to_say_about_the_production_settings(environment: dict[str, str]) -> None:
     checked = subprocess.run(
         [sys.executable, ROOT / "manage.py", "check", "--deploy", "--fail-level", "WARNING"],

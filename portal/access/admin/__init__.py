@@ -6,9 +6,11 @@ from portal.access.admin.filters import FieldFilter, RelatedFilter
 from portal.access.admin.forms import CuratedForm, JSONField, JSONWidget
 from portal.access.admin.people import MembershipAdmin, PrincipalAdmin, UserAdmin
 from portal.access.admin.rules import RuleAdmin
+from portal.access.admin.sessions import BrowserSessionAdmin
 from portal.access.admin.tokens import TokenAdmin
 
 __all__ = [
+    "BrowserSessionAdmin",
     "CuratedForm",
     "FieldFilter",
     "JSONField",

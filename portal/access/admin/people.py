@@ -9,18 +9,24 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminPasswordWidget, UnfoldAdminTextInputWidget
 
 from portal.access.admin.actions import object_action
-from portal.access.admin.base import ModelAdmin, viewer_of
+from portal.access.admin.base import ModelAdmin, age, once, viewer_of
 from portal.access.admin.forms import CuratedForm
-from portal.access.models import Membership, Principal, User
-from portal.access.services import create_user, set_password, update_user
+from portal.access.browsers import browser_words
+from portal.access.models import BrowserSession, Membership, Principal, User
+from portal.access.services import create_user, end_sessions, set_password, update_user
 from portal.access.services.users import CHANGEABLE
 from portal.access.standing import raise_access_version
 
 HAND_MADE = "admin"
+#: Sessions that the page of a person lists.
+MOST_SESSIONS = 50
 
 
 class NewPersonForm(CuratedForm):
@@ -56,15 +62,16 @@ class UserAdmin(ModelAdmin):
     list_filter = ("is_active", "is_staff")
     search_fields = ("username", "first_name", "last_name", "email", "external_id")
     ordering = ("username",)
-    readonly_fields = ("external_id", "last_login", "date_joined")
+    readonly_fields = ("sessions", "external_id", "last_login", "date_joined")
     fieldsets = (
         (None, {"fields": ("username", "first_name", "last_name", "email")}),
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Sessions", {"fields": ("sessions",)}),
         ("For other systems", {"fields": ("external_id", "last_login", "date_joined")}),
     )
     add_fieldsets = ((None, {"fields": ("username", "full_name", "email", "password", "is_staff")}),)
     actions = ("deactivate",)
-    actions_detail = ("new_password",)
+    actions_detail = ("new_password", "sign_out")
 
     @admin.display(ordering="first_name")
     def name(self, person: User) -> str:
@@ -103,6 +110,34 @@ class UserAdmin(ModelAdmin):
         for person in queryset:
             update_user(actor=viewer_of(request), user=person, changes={"is_active": False})
         self.message_user(request, f"{len(queryset)} deactivated. Their sessions and tokens no longer work.")
+
+    @admin.display(description="Signed in at")
+    @once
+    def sessions(self, person: User) -> str:
+        """Each session leads to its own page, where it can be ended."""
+        rows = BrowserSession.objects.unrestricted("who sees a person here may see these").filter(user=person)
+        return format_html_join(
+            SafeString("<br>"),
+            '<a class="text-primary-600 underline" href="{}">{}, {}</a>, last seen {}',
+            (
+                (
+                    reverse("admin:access_browsersession_change", args=[row.pk]),
+                    browser_words(row.agent),
+                    row.address or "no address",
+                    age(row.seen_at),
+                )
+                for row in rows[:MOST_SESSIONS]
+            ),
+        ) or SafeString("nowhere")
+
+    @object_action(
+        "Sign out everywhere",
+        question="Every session of this person ends. Their tokens go on.",
+        icon="logout",
+        danger=True,
+    )
+    def sign_out(self, request: HttpRequest, person: User, form: forms.Form) -> str:
+        return f"{end_sessions(actor=viewer_of(request), user=person)} sessions of {person} ended."
 
     @object_action(
         "Set password", question="The person gets a new password.", icon="password", form=PasswordForm

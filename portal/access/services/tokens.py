@@ -107,6 +107,21 @@ def revoke_token(*, actor: Viewer, token: Token) -> None:
     transaction.on_commit(forget_tokens)
 
 
+@transaction.atomic
+def revoke_tokens(*, actor: Viewer, user: User) -> int:
+    """End every token of a person now; says how many."""
+    valid = Token.objects.unrestricted("all tokens of a person end with them").filter(
+        user=user, revoked_at__isnull=True
+    )
+    revoked = 0
+    for token in valid:
+        if Token.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=timezone.now()):
+            record(actor=actor.actor, verb="access.token.revoked", target=token)
+            revoked += 1
+    transaction.on_commit(forget_tokens)
+    return revoked
+
+
 def viewer_of_token(text: str) -> Viewer | None:
     """The viewer a token stands for, or None where it is unknown, expired, revoked or its person disabled.
 

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from portal.access.models import User
+from portal.access.services.sessions import end_sessions
 from portal.access.viewer import Viewer
 from portal.audit.services import record
 from portal.core.errors import ConflictError, InputError, NotAllowedError, NotFoundError
@@ -111,7 +112,9 @@ def create_user(
 
 @transaction.atomic
 def update_user(*, actor: Viewer, user: User, changes: Mapping[str, Any]) -> User:
-    """Change a person. Taking ``is_active`` away ends sessions at their next request, tokens within a second.
+    """Change a person. Taking ``is_active`` away ends their sessions and revokes their tokens for good.
+
+    The next request of either is refused; another process may take a token for one second more.
 
     Raises:
         InputError: a value does not fit, or the field is not one of those that may be changed.
@@ -141,6 +144,11 @@ def update_user(*, actor: Viewer, user: User, changes: Mapping[str, Any]) -> Use
         )
     _check(stored, set(before))
     stored.save(update_fields=list(before))
+    if before.get("is_active") and not stored.is_active:
+        from portal.access.services.tokens import revoke_tokens  # which stands on this module
+
+        end_sessions(actor=actor, user=stored)
+        revoke_tokens(actor=actor, user=stored)
     after = {field: changes[field] for field in before}
     record(actor=actor.actor, verb="access.user.changed", target=stored, before=before, after=after)
     return stored
@@ -159,6 +167,8 @@ def set_password(*, actor: Viewer, user: User, password: str | None) -> None:
         _check_password(user, password)
         user.set_password(password)
     user.save(update_fields=["password"])
+    if user.pk != actor.user_id:
+        end_sessions(actor=actor, user=user)
     record(
         actor=actor.actor,
         verb="access.user.password_set",

@@ -46,6 +46,7 @@ ENTRIES: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("Identities", "badge", "access_principal_changelist"),
             ("Memberships", "group", "access_membership_changelist"),
             ("Rules", "gavel", "access_rule_changelist"),
+            ("Sessions", "devices", "access_browsersession_changelist"),
             ("Tokens", "key", "access_token_changelist"),
         ),
     ),
