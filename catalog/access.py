@@ -82,7 +82,8 @@ def entity_policy(viewer: Viewer, action: str) -> Q | None:
 
 def allowed(viewer: Viewer, action: str) -> Condition:
     """Entities that the rules allow and none denies. What is not seen is not acted on either."""
-    yes, no = NOTHING, NOTHING
+    yes: Condition = NOTHING
+    no: Condition = NOTHING
     for rule in rules_for(ENTITY, viewer, action):
         condition = rule_condition(rule, viewer)
         if rule.allows:

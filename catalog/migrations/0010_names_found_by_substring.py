@@ -14,6 +14,14 @@ def _on_postgresql(statement):
     return run
 
 
+class _Trigrams(TrigramExtension):
+    """Django's own looks for the extension on any database when it goes back."""
+
+    def database_backwards(self, app_label, schema_editor, from_state, to_state):
+        if schema_editor.connection.vendor == 'postgresql':
+            super().database_backwards(app_label, schema_editor, from_state, to_state)
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -21,7 +29,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        TrigramExtension(),
+        _Trigrams(),
         migrations.AddIndex(
             model_name='entity',
             index=models.Index(fields=['name', 'uid'], include=('id', 'label'), name='catalog_entity_name'),
