@@ -24,7 +24,9 @@ class RuleForm(CuratedForm):
     """Actions and people are fields of our own: the ones are known to the apps, the others are restricted rows."""
 
     resource = forms.ChoiceField(label="About", widget=UnfoldAdminSelectWidget)
-    actions = forms.MultipleChoiceField(label="Actions", widget=UnfoldAdminSelectMultipleWidget)
+    actions = forms.MultipleChoiceField(
+        label="Actions", widget=UnfoldAdminSelectMultipleWidget(attrs={"size": 6})
+    )
     who = forms.ModelMultipleChoiceField(
         queryset=Principal.objects.none(),
         required=False,
