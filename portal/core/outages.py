@@ -17,6 +17,8 @@ _SQLITE_FULL = ("database or disk is full", "disk I/O error", "unable to open da
 _SQLITE_LOCKED = ("database is locked", "database table is locked")
 #: Classes of SQLSTATE: connection, resources, operator intervention (but no cancelled statement).
 _POSTGRESQL_AWAY = ("08", "53", "57P")
+#: Two transactions that could not both go on: this one was undone whole.
+_POSTGRESQL_BUSY = ("40001", "40P01", "55P03")
 
 
 def outage_of(error: BaseException) -> ServiceUnavailableError | None:
@@ -47,13 +49,13 @@ def _of_database(error: Exception) -> ServiceUnavailableError | None:
     if any(words in text for words in _SQLITE_FULL):
         return _disk_full()
     if any(words in text for words in _SQLITE_LOCKED):
-        return ServiceUnavailableError(
-            "The database is busy just now.", code="database.busy", remedy="Try again in a few seconds."
-        )
+        return _busy()
     cause = error.__cause__
     if not type(cause).__module__.startswith("psycopg"):
         return None
     state = getattr(cause, "sqlstate", None)
+    if state in _POSTGRESQL_BUSY:
+        return _busy()
     if state is None or state.startswith(_POSTGRESQL_AWAY):  # without a state nobody answered
         return ServiceUnavailableError(
             "The database does not answer just now.",
@@ -61,6 +63,12 @@ def _of_database(error: Exception) -> ServiceUnavailableError | None:
             remedy="Try again in a minute. Nothing that was stored is lost, and queued work goes on by itself.",
         )
     return None
+
+
+def _busy() -> ServiceUnavailableError:
+    return ServiceUnavailableError(
+        "The database is busy just now.", code="database.busy", remedy="Try again in a few seconds."
+    )
 
 
 def _disk_full() -> ServiceUnavailableError:

@@ -46,6 +46,7 @@ def stated(state: str | None) -> psycopg.OperationalError:
         (OperationalError("database is locked"), "database.busy"),
         (caused(OperationalError("gone"), stated(None)), "database.away"),
         (caused(OperationalError("gone"), stated("57P01")), "database.away"),
+        (caused(OperationalError("deadlock detected"), stated("40P01")), "database.busy"),
         (caused(InterfaceError("closed"), psycopg.InterfaceError("closed")), "database.away"),
         (caused(OperationalError("full"), stated("53100")), "database.away"),
         (redis.ConnectionError("refused"), "cache.away"),
