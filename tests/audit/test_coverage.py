@@ -20,7 +20,7 @@ from portal.core.context import address
 from portal.events.services.subscriptions import create_subscription, rotate_secret
 from tests.factories.world import make_world
 
-pytestmark = [pytest.mark.django_db, pytest.mark.req("R124")]
+pytestmark = pytest.mark.django_db
 SYSTEM = Viewer.system("test")
 PASSWORD, OTHER = "canary-Wood-lark-71", "canary-Rock-dove-88"
 

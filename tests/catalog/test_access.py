@@ -223,7 +223,6 @@ def test_shipped_rules_come_once_keep_what_was_changed_and_are_not_deleted() -> 
         delete_rule(actor=SYSTEM, rule=rows.get(shipped="owners-act"))
 
 
-@pytest.mark.req("R124")
 def test_every_change_of_a_rule_is_recorded_with_before_and_after() -> None:
     made = rule("Tier one", expression="entity.labels['tier'] == '1'")
     save_rule(actor=SYSTEM, rule=made, values={"enabled": False})
