@@ -100,6 +100,12 @@ def test_a_page_and_an_answer_say_that_it_is_not_now_and_when_to_ask_again() -> 
     with connection.execute_wrapper(full):
         page = client.post("/accounts/login/", {"login": "maren", "password": "secret"})
         answer = client.get("/api/catalog/entities", headers={"Authorization": "Bearer cb_x_y"})
+        client.cookies["callboard_session"] = "x" * 32
+        asked = client.get("/catalog/?q=%22%3E%3Cscript%3E").content.decode()
+    assert 'href="/catalog/?q=%22%3E%3Cscript%3E">Try again</a>' in asked, (
+        "what was asked for, written as it was sent"
+    )
+    assert "Try again</a>" not in page.content.decode(), "a form is not sent again by a link"
     assert (page.status_code, page["Retry-After"]) == (503, "5")
     assert "no room" in page.content.decode() and "Not just now" in page.content.decode()
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")

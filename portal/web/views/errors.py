@@ -147,6 +147,7 @@ def _outage(request: HttpRequest, outage: errors.ServiceUnavailableError) -> Htt
             "title": "Not just now",
             "lede": outage.message,
             "remedy": outage.remedy,
+            "again": request.get_full_path() if request.method == "GET" else "",
         }
         page = loader.get_template("errors/door.html").render(context)
         answer = HttpResponse(page, status=outage.status)
