@@ -201,7 +201,7 @@ class Command(BaseCommand):
             for name, many, target in (
                 ("sync of 1 % changed, whole files", changes.change_share, 5.0),
                 # The files have a hundred entities each: git brings and we read nearly all of the catalog again,
-                ("sync of 1 % changed, one in each file", changes.change_scattered, None),
+                ("sync of 1 % changed, one in each file", changes.change_scattered, 5.0),
                 # and here nearly every entity stands at another line afterwards, too.
                 ("the same, all below them moved", changes.shift_scattered, None),
             ):
